@@ -1,0 +1,13 @@
+"""The one exception a user is meant to read: a sentence that says what is wrong and what to do."""
+
+
+class ChurnError(Exception):
+    """Something a person can put right. The message is one clear sentence and never quotes a value of a row."""
+
+
+class RefusedFile(ChurnError):
+    """A landing file that cannot be read for certain. Nothing of it is published."""
+
+
+class RefusedFrame(ChurnError):
+    """A frame that breaks its table's contract. The published partition stays as it was."""

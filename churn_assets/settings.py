@@ -1,0 +1,184 @@
+"""Settings of one deployment: `<data>/churn.toml`, each key overridable by an environment variable `CHURN_...`.
+
+What is here is read once and passed on; nothing else in the package looks at the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from churn_assets.errors import ChurnError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DATA_DIR_VARIABLE = "CHURN_DATA_DIR"
+SETTINGS_FILE = "churn.toml"
+MEBIBYTE = 1024 * 1024
+
+SourceName = Literal["users", "events"]
+SOURCES: tuple[SourceName, ...] = ("users", "events")
+
+
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"'{name}' is not an IANA timezone such as 'UTC' or 'Europe/Berlin'")
+    return name
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+TimezoneName = Annotated[str, AfterValidator(_known_timezone)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class SourceSettings(BaseModel):
+    """How one source writes its files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["csv", "jsonl", "parquet"] | None = None
+    """Only files of this format are accepted. None: each file's own suffix decides."""
+    encoding: str = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    timezone: TimezoneName | None = None
+    """Zone of timestamps that carry no offset. None: the deployment's zone."""
+    timestamp_format: str = "iso8601"
+    """`iso8601`, `epoch_s`, `epoch_ms`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
+    id_type: Literal["integer", "string"] = "integer"
+    schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
+    columns: dict[str, Names] = Field(default_factory=dict)
+    """Contract column -> names it may have at the source."""
+    values: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Contract column -> {source value: contract value}."""
+    max_file_mebibytes: int = Field(default=2048, ge=1)
+    """Size of one file after decompression, in MiB, past which it is refused."""
+    max_compression_ratio: int = Field(default=200, ge=1)
+    """Decompressed : compressed size past which a file is refused as a decompression bomb."""
+
+
+class UsersSettings(SourceSettings):
+    plans: Names = (
+        *("free", "trial", "basic", "standard", "plus", "pro"),
+        *("premium", "paid", "team", "business", "enterprise"),
+    )
+    """Plans of the product, lower case. Any other becomes `unknown` and is counted as a repair."""
+
+
+class EventsSettings(SourceSettings):
+    columns: dict[str, Names] = Field(default_factory=lambda: {"course_id": ("course_name",)})
+
+
+class Sources(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    users: UsersSettings = UsersSettings()
+    events: EventsSettings = EventsSettings()
+
+
+class Settings(BaseSettings):
+    """One deployment. `start_date` may be absent only before the first `land` or `generate`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHURN_", env_nested_delimiter="__", extra="ignore", frozen=True, nested_model_default_partial_update=True
+    )
+
+    data_dir: Path = Path("data")
+    start_date: date | None = None
+    """First landing day."""
+    end_date: date | None = None
+    """Last landing day, inclusive. None: until yesterday."""
+    timezone: TimezoneName = "UTC"
+    """Zone of the business day."""
+    lateness_days: int = Field(default=3, ge=0, le=60)
+    """An event of day d is admitted if it landed in [d, d + lateness_days]."""
+    block_rows: int = Field(default=1_000_000, ge=1)
+    """Rows worked on at once: memory against overhead. Results do not depend on it."""
+    backfill_chunk_days: int = Field(default=1500, ge=1)
+    """Most days one Dagster run of `churn-assets backfill` covers."""
+    lock_timeout_seconds: float = Field(default=600, gt=0)
+    """How long to wait for another process that holds the warehouse."""
+    sources: Sources = Sources()
+
+    @model_validator(mode="after")
+    def _dates_in_order(self) -> Settings:
+        if self.start_date and self.end_date and self.end_date < self.start_date:
+            raise ValueError(f"end_date {self.end_date} lies before start_date {self.start_date}")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @classmethod
+    def load(cls, data_dir: Path | str | None = None) -> Settings:
+        """Settings of the deployment in `data_dir` (default: $CHURN_DATA_DIR, else `data`).
+
+        Raises ChurnError naming the file and each key that is wrong.
+        """
+        folder = Path(data_dir or os.environ.get(DATA_DIR_VARIABLE) or "data")
+        path = folder / SETTINGS_FILE
+        written = _read_toml(path) if path.exists() else {}
+        unknown = sorted(set(written) - set(cls.model_fields) | {"data_dir"} & set(written))
+        if unknown:
+            raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
+        try:
+            settings = cls(**written)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+            raise ChurnError(f"{path} or a CHURN_ variable is not usable: {wrong}.") from error
+        return settings.model_copy(update={"data_dir": folder})
+
+    def source(self, name: SourceName) -> SourceSettings:
+        return self.sources.users if name == "users" else self.sources.events
+
+    def source_timezone(self, name: SourceName) -> ZoneInfo:
+        return ZoneInfo(self.source(name).timezone or self.timezone)
+
+    @property
+    def calendar_start(self) -> date:
+        """First landing day. Raises ChurnError while nothing was landed."""
+        if self.start_date is None:
+            raise ChurnError(
+                f"{self.data_dir / SETTINGS_FILE} has no start_date yet; run 'churn-assets land USERS EVENTS' or "
+                "'churn-assets generate', or set it."
+            )
+        return self.start_date
+
+    @property
+    def landing_dir(self) -> Path:
+        return self.data_dir / "landing"
+
+    @property
+    def warehouse_path(self) -> Path:
+        return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.data_dir / "dagster_home"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ChurnError(f"{path} is not valid TOML: {error}.") from error
