@@ -89,6 +89,25 @@ def _raw(source: SourceName) -> Contract:
     )
 
 
+def _files(source: SourceName) -> Contract:
+    return Contract(
+        table=f"{source}_files",
+        grain=f"one landed file of the {source} source",
+        key=("source_file",),
+        day="landing_date",
+        columns=(
+            Column("landing_date", Kind.DATE, "Day the file was received"),
+            Column("source_file", Kind.LABEL, "File, relative to the landing folder"),
+            Column("rows_read", Kind.INTEGER, "Rows in the file", minimum=0, unit="rows"),
+            Column("digest", Kind.TEXT, "BLAKE2b-256 of the file's bytes as delivered"),
+            Column("columns_added", Kind.TEXT, "Columns outside the contract, as a JSON list"),
+            Column("columns_missing", Kind.TEXT, "Optional columns of the contract it lacks, as a JSON list"),
+            Column("columns_renamed", Kind.TEXT, "Columns an alias resolved, as a JSON object {source: contract}"),
+            Column("repairs", Kind.TEXT, "Repairs to the file as a whole, as a JSON object of counts"),
+        ),
+    )
+
+
 def _quarantined(source: SourceName) -> Contract:
     raw = _raw(source)
     return Contract(
@@ -167,7 +186,13 @@ def _event_columns(user_id: Column, event_id: Column) -> tuple[Column, ...]:
         Column("watch_minutes", Kind.NUMBER, "Minutes watched; 0 where none", minimum=0, maximum=LARGEST_NUMBER, unit="minutes"),
         Column("quiz_score", Kind.NUMBER, "Score of a quiz_attempt", nullable=True, minimum=0, maximum=100, unit="points"),
         Column(
-            "amount", Kind.NUMBER, "Amount of a payment", nullable=True, minimum=0, maximum=LARGEST_NUMBER, unit="source currency"
+            "amount",
+            Kind.NUMBER,
+            "Amount of a payment; above 0 for payment_success and payment_failed",
+            nullable=True,
+            minimum=-LARGEST_NUMBER,
+            maximum=LARGEST_NUMBER,
+            unit="source currency",
         ),
     )
 
@@ -276,7 +301,9 @@ def contracts(settings: Settings) -> dict[str, Contract]:
     )
     tables = (
         _raw("users"),
+        _files("users"),
         _raw("events"),
+        _files("events"),
         clean_users,
         _quarantined("users"),
         _reconciliation("users"),

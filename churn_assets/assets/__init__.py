@@ -1,0 +1,1 @@
+"""The tables' declarations: steps over the transforms, and Dagster assets over the steps."""

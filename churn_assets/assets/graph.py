@@ -1,0 +1,107 @@
+"""Dagster assets over the steps: keys, partitions, windows, types and descriptions; one call to the step."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from dagster import (
+    AssetExecutionContext,
+    AssetIn,
+    AssetOut,
+    AssetsDefinition,
+    BackfillPolicy,
+    DailyPartitionsDefinition,
+    MetadataValue,
+    Output,
+    PythonObjectDagsterType,
+    TableColumn,
+    TableColumnConstraints,
+    TableConstraints,
+    TableSchema,
+    multi_asset,
+)
+
+from churn_assets.assets.step import Deployment
+from churn_assets.assets.steps import AnyStep, all_steps
+from churn_assets.calendar import DayRange, daily_partitions
+from churn_assets.contracts import Column, Contract
+from churn_assets.warehouse.frames import qualified
+from churn_assets.warehouse.io_manager import StoredTable
+from churn_assets.warehouse.publish import Publication
+
+OWNERS = ["team:data-engineering"]
+STORED_TABLE = PythonObjectDagsterType(StoredTable, name="StoredTable")
+PUBLICATION = PythonObjectDagsterType(Publication, name="Publication")
+
+
+def build_assets(deployment: Deployment) -> list[AssetsDefinition]:
+    """One asset per table; tables of one step are made together."""
+    partitions = daily_partitions(deployment.settings)
+    return [_assets_of(step, deployment, partitions) for step in all_steps(deployment.settings)]
+
+
+def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartitionsDefinition) -> AssetsDefinition:
+    @multi_asset(
+        name=step.name,
+        description=step.description,
+        group_name=step.group,
+        partitions_def=partitions,
+        backfill_policy=BackfillPolicy.single_run(),
+        ins={
+            table: AssetIn(key=table, partition_mapping=window.partition_mapping(), dagster_type=STORED_TABLE)
+            for table, window in step.reads.items()
+        },
+        outs={
+            table: AssetOut(
+                dagster_type=PUBLICATION,
+                description=_described(deployment.contracts[table], step),
+                metadata=_metadata(deployment.contracts[table]),
+                owners=OWNERS,
+                kinds={"python", "pandas", "duckdb"},
+                code_version=step.code_version(deployment),
+            )
+            for table in step.outputs
+        },
+    )
+    def assets(context: AssetExecutionContext, **_: Any) -> Iterator[Output[Publication]]:
+        for publication in step.publications(deployment, asked_days(context), context.run_id):
+            yield Output(publication, output_name=publication.contract.table)
+
+    return assets
+
+
+def asked_days(context: AssetExecutionContext) -> DayRange:
+    """The days of the run: one partition or a range."""
+    keys = context.partition_key_range
+    return DayRange(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+
+
+def _described(contract: Contract, step: AnyStep) -> str:
+    grain = contract.grain[0].upper() + contract.grain[1:]
+    own = f"\n\n{step.description}" if contract.table == step.outputs[0] else ""
+    return f"{grain}. Key: {', '.join(contract.key)}. Partition: {contract.day}.{own}"
+
+
+def _metadata(contract: Contract) -> dict[str, Any]:
+    return {
+        "partition_expr": contract.day,
+        "dagster/table_name": f"churn.{contract.table}",
+        "dagster/column_schema": MetadataValue.table_schema(
+            TableSchema(
+                columns=[_column(column) for column in contract.columns],
+                constraints=TableConstraints(other=[rule.sentence for rule in contract.rules]),
+            )
+        ),
+        "query": f"SELECT * FROM {qualified(contract.table)} WHERE {contract.day} = DATE '...'",
+    }
+
+
+def _column(column: Column) -> TableColumn:
+    bounds = {">=": column.minimum, "<=": column.maximum}
+    limits = [f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None]
+    return TableColumn(
+        name=column.name,
+        type=column.kind.duckdb_type,
+        description=column.description + (f" [{column.unit}]" if column.unit else ""),
+        constraints=TableColumnConstraints(nullable=column.nullable, other=limits),
+    )

@@ -1,0 +1,123 @@
+"""The steps that read files: landing folder -> raw_users, raw_events and what was noted of each file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from churn_assets.assets.code_version import code_version
+from churn_assets.assets.step import Deployment, split
+from churn_assets.calendar import DayRange, Window
+from churn_assets.landing.folder import current_day_digest, day_digest, delivered_files
+from churn_assets.landing.reading import LandedFile, read_file
+from churn_assets.settings import SourceName
+from churn_assets.warehouse import Publication
+from churn_assets.warehouse.frames import to_frame
+
+BYTES_PER_ROW = 60
+"""Of a text file, roughly: only decides how many days are read at once."""
+
+
+@dataclass(frozen=True)
+class _Landed:
+    """One file and the day it landed."""
+
+    day: date
+    name: str
+    file: LandedFile
+
+    @property
+    def table(self) -> pa.Table:
+        rows = len(self.file.table)
+        return self.file.table.append_column("landing_date", pa.array(np.full(rows, np.datetime64(self.day, "D"))))
+
+
+@dataclass(frozen=True)
+class LandingStep:
+    """Reads the files of one source. Fails on a day without a delivery, and on a file that cannot be read for certain."""
+
+    source: SourceName
+    group: str = "landing"
+    reads: Mapping[str, Window] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"raw_{self.source}"
+
+    @property
+    def description(self) -> str:
+        return f"Files of the {self.source} source, read strictly: every value as text, exactly as delivered."
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.name, f"{self.source}_files")
+
+    def code_version(self, deployment: Deployment) -> str:
+        return code_version(
+            type(self), [deployment.settings.source(self.source)], [deployment.contracts[name] for name in self.outputs]
+        )
+
+    def current_input_hash(self, deployment: Deployment, day: date) -> str | None:
+        """The input hash `day` would be published with now; None where nothing was delivered."""
+        return current_day_digest(deployment.settings.landing_dir, self.source, day)
+
+    def publications(self, deployment: Deployment, days: DayRange, run_id: str = "") -> Iterator[Publication]:
+        raw, files = (deployment.contracts[name] for name in self.outputs)
+        version = self.code_version(deployment)
+        notes: list[pd.DataFrame] = []
+        digests: dict[date, str] = {}
+
+        def stream() -> Iterator[pd.DataFrame]:
+            for block in self._blocks(deployment, days):
+                landed: list[_Landed] = []
+                for day in block:
+                    today = list(self._read_day(deployment, day))
+                    digests[day] = day_digest({one.name: one.file.digest for one in today})
+                    landed += today
+                notes.append(files.typed(_notes(landed)))
+                table = pa.concat_tables(one.table for one in landed)
+                yield raw.typed(to_frame(raw.columns, table))
+
+        def input_hashes(_: duckdb.DuckDBPyConnection) -> Mapping[date, str]:
+            return digests
+
+        yield Publication(raw, days, stream(), input_hashes, version, run_id)
+        yield Publication(files, days, [files.typed(pd.concat(notes, ignore_index=True))], input_hashes, version, run_id)
+
+    def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
+        landing_dir = deployment.settings.landing_dir
+        own = deployment.settings.source(self.source)
+        for path in delivered_files(landing_dir, self.source, day):
+            file = read_file(path, source=self.source, settings=own, landing_dir=landing_dir)
+            yield _Landed(day, path.relative_to(landing_dir).as_posix(), file)
+
+    def _blocks(self, deployment: Deployment, days: DayRange) -> Iterator[DayRange]:
+        landing_dir = deployment.settings.landing_dir
+        sizes = [
+            sum(path.stat().st_size for path in delivered_files(landing_dir, self.source, day)) // BYTES_PER_ROW
+            for day in days
+        ]
+        most = deployment.settings.block_rows
+        yield from (block.days for block in split(list(days), [min(size, most) for size in sizes], most))
+
+
+def _notes(landed: list[_Landed]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "landing_date": np.array([one.day for one in landed], dtype="datetime64[us]"),
+            "source_file": pd.Categorical([one.name for one in landed]),
+            "rows_read": np.array([len(one.file.table) for one in landed], dtype="int64"),
+            "digest": [one.file.digest for one in landed],
+            "columns_added": [json.dumps(one.file.drift.added) for one in landed],
+            "columns_missing": [json.dumps(one.file.drift.missing) for one in landed],
+            "columns_renamed": [json.dumps(dict(one.file.drift.renamed)) for one in landed],
+            "repairs": [json.dumps(one.file.repairs, sort_keys=True) for one in landed],
+        }
+    )

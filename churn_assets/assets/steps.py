@@ -1,0 +1,146 @@
+"""Every step of the product: its tables, windows, and the one transform it calls. Nothing is computed here."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from churn_assets import transforms
+from churn_assets.assets.landing_step import LandingStep
+from churn_assets.assets.step import Step
+from churn_assets.calendar import SAME_DAY, DayRange, Window
+from churn_assets.settings import Settings, SourceName
+from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
+
+AnyStep = LandingStep | Step
+
+
+def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
+    """The steps in an order in which each finds its inputs made."""
+    return (
+        LandingStep("users"),
+        LandingStep("events"),
+        _clean_users(settings),
+        _clean_events(settings),
+        _user_day_grid(settings),
+        _user_daily(settings),
+        _unmatched_events(settings),
+    )
+
+
+def _clean_users(settings: Settings) -> Step:
+    rules = transforms.cleaning_rules(settings, "users")
+    return Step(
+        name="clean_users",
+        description="User versions, typed and repaired; what cannot be trusted is quarantined, and every row accounted for.",
+        group="cleaned",
+        outputs=_cleaned("users"),
+        reads={"raw_users": Window(back=1)},
+        compute=lambda frames, days: _parts(
+            transforms.clean_users(frames["raw_users"], first_day=days.first, last_day=days.last, rules=rules)
+        ),
+        sized_by="raw_users",
+        bucket_by=None if rules.value_map("user_id") else "user_id",
+        parameters=(rules,),
+        combine={"users_reconciliation": combine_reconciliation},
+        notes=lambda parts: _quality(parts["users_reconciliation"]),
+    )
+
+
+def _clean_events(settings: Settings) -> Step:
+    rules = transforms.cleaning_rules(settings, "events")
+    return Step(
+        name="clean_events",
+        description="Accepted events, typed and deduplicated; the rest quarantined, and every row accounted for.",
+        group="cleaned",
+        outputs=_cleaned("events"),
+        reads={"raw_events": Window(back=settings.lateness_days)},
+        compute=lambda frames, days: _parts(
+            transforms.clean_events(frames["raw_events"], first_day=days.first, last_day=days.last, rules=rules)
+        ),
+        sized_by="raw_events",
+        bucket_by=None if rules.value_map("event_id") else "event_id",
+        parameters=(rules,),
+        combine={"events_reconciliation": combine_reconciliation},
+        notes=lambda parts: _quality(parts["events_reconciliation"]),
+    )
+
+
+def _user_day_grid(settings: Settings) -> Step:
+    late = settings.lateness_days
+    return Step(
+        name="user_day_grid",
+        description="Every user x every day on or after signup, attributes as of that day.",
+        group="user_days",
+        outputs=("user_day_grid",),
+        reads={"clean_users": Window(back=None, ahead=late)},
+        compute=lambda frames, days: (
+            transforms.user_day_grid(
+                frames["clean_users"], first_day=days.first, last_day=days.last, lateness_days=late
+            ),
+        ),
+        sized_by="clean_users",
+        bucket_by="user_id",
+        parameters=(late,),
+    )
+
+
+def _user_daily(settings: Settings) -> Step:
+    return Step(
+        name="user_daily",
+        description="The grid with each day's activity, zeros explicit: what features, labels and reports are made from.",
+        group="user_days",
+        outputs=("user_daily",),
+        reads={"user_day_grid": SAME_DAY, "clean_events": Window(back=0, ahead=settings.lateness_days)},
+        compute=lambda frames, _: (transforms.user_daily(frames["user_day_grid"], frames["clean_events"]),),
+        sized_by="user_day_grid",
+        bucket_by="user_id",
+    )
+
+
+def _unmatched_events(settings: Settings) -> Step:
+    late = settings.lateness_days
+    return Step(
+        name="unmatched_events",
+        description="Accepted events that no grid row took: of an unknown user, or before signup.",
+        group="user_days",
+        outputs=("unmatched_events",),
+        reads={
+            "clean_events": Window(back=0, ahead=late),
+            "clean_users": Window(back=None, ahead=late),
+        },
+        compute=lambda frames, days: (
+            transforms.unmatched_events(
+                frames["clean_events"],
+                frames["clean_users"],
+                first_day=days.first,
+                last_day=days.last,
+                lateness_days=late,
+            ),
+        ),
+        sized_by="clean_events",
+        bucket_by="user_id",
+        parameters=(late,),
+    )
+
+
+def _cleaned(source: SourceName) -> tuple[str, str, str]:
+    return (f"clean_{source}", f"quarantined_{source}", f"{source}_reconciliation")
+
+
+def _parts(cleaned: Cleaned) -> tuple[pd.DataFrame, ...]:
+    return (cleaned.accepted, cleaned.quarantined, cleaned.reconciliation)
+
+
+def _quality(reconciliation: list[pd.DataFrame]) -> dict[date, dict[str, Any]]:
+    """Per landing day: the quality score and the counts behind it."""
+    by_day = pd.concat(reconciliation).groupby("landing_date").sum(numeric_only=True)
+    notes: dict[date, dict[str, Any]] = {}
+    for day, counts in zip(by_day.index, by_day.to_dict("records"), strict=True):
+        score = quality_score(
+            counts["rows_accepted"], counts["rows_read"], counts["rows_duplicate"], counts["rows_unchanged"]
+        )
+        notes[day.date()] = ({} if score is None else {"quality_score": score}) | counts
+    return notes

@@ -1,0 +1,78 @@
+"""Days: the one calendar of the graph, and the fixed window of days each table depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from dagster import DailyPartitionsDefinition, PartitionMapping, TimeWindowPartitionMapping
+
+from churn_assets.settings import Settings
+
+LONGEST_HISTORY_DAYS = 36_525
+"""A hundred years: "since the calendar's start" for a partition mapping, which wants a number."""
+
+
+@dataclass(frozen=True)
+class DayRange:
+    """Days first..last, both included."""
+
+    first: date
+    last: date
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.first + timedelta(days=n) for n in range(len(self)))
+
+    def __len__(self) -> int:
+        return max(0, (self.last - self.first).days + 1)
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, date) and self.first <= day <= self.last
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first} .. {self.last}"
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a day D of a table needs of another: its days [D - back, D + ahead]. `back=None`: since the calendar's start."""
+
+    back: int | None = 0
+    ahead: int = 0
+
+    def of(self, days: DayRange, calendar_start: date) -> DayRange:
+        """The union of the windows of `days`, clipped at the calendar's start."""
+        first = calendar_start if self.back is None else max(calendar_start, days.first - timedelta(days=self.back))
+        return DayRange(first, days.last + timedelta(days=self.ahead))
+
+    def partition_mapping(self) -> PartitionMapping:
+        """The same window as Dagster shows it in the lineage."""
+        back = LONGEST_HISTORY_DAYS if self.back is None else self.back
+        return TimeWindowPartitionMapping(
+            start_offset=-back, end_offset=self.ahead, allow_nonexistent_upstream_partitions=True
+        )
+
+
+SAME_DAY = Window()
+
+
+def daily_partitions(settings: Settings) -> DailyPartitionsDefinition:
+    """Every table's partitions: the days of the calendar. Without an end date Dagster offers them until yesterday."""
+    end = settings.end_date + timedelta(days=1) if settings.end_date else None
+    return DailyPartitionsDefinition(
+        start_date=settings.calendar_start.isoformat(),
+        end_date=end.isoformat() if end else None,
+        timezone=settings.timezone,
+    )
+
+
+def contiguous(days: list[date]) -> list[DayRange]:
+    """Sorted days as the fewest ranges."""
+    ranges: list[DayRange] = []
+    for day in sorted(days):
+        if ranges and ranges[-1].last + timedelta(days=1) == day:
+            ranges[-1] = DayRange(ranges[-1].first, day)
+        else:
+            ranges.append(DayRange(day, day))
+    return ranges

@@ -1,0 +1,28 @@
+"""What Dagster loads: `churn_assets.definitions:defs`."""
+
+from __future__ import annotations
+
+from dagster import Definitions, in_process_executor
+
+from churn_assets.assets.graph import build_assets
+from churn_assets.assets.step import Deployment
+from churn_assets.settings import Settings
+from churn_assets.warehouse.io_manager import ChurnIOManager
+
+
+def build_definitions(settings: Settings) -> Definitions:
+    """The whole product for one deployment."""
+    deployment = Deployment(settings)
+    return Definitions(
+        assets=build_assets(deployment),
+        resources={
+            "io_manager": ChurnIOManager(
+                database=str(settings.warehouse_path), data_dir=str(settings.data_dir), schema="churn"
+            )
+        },
+        # A process per step costs 2-3 s each; the steps are short and share the warehouse.
+        executor=in_process_executor,
+    )
+
+
+defs = build_definitions(Settings.load())

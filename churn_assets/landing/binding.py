@@ -1,0 +1,143 @@
+"""Which delivered column is which contract column: by name, after aliases, case and padding; and the schema policy.
+
+Whether a name was found at all is judged before any name is shown: without a header row, the first line is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from churn_assets.contracts.tables import OPTIONAL_SOURCE_COLUMNS, REQUIRED_SOURCE_COLUMNS, SOURCE_COLUMNS
+from churn_assets.errors import RefusedFile
+from churn_assets.settings import SourceName, SourceSettings
+
+Refuse = Callable[[str], RefusedFile]
+MOST_COLUMNS = 2000
+"""Past this the names are data (ids as JSON keys, say), and a table of them would not fit in memory."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How a file's columns differ from the contract's. `renamed` holds (name at the source, contract column)."""
+
+    added: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Match:
+    """One delivered name. `identity` is equal for names that mean the same column."""
+
+    name: str
+    column: str | None
+    identity: str
+    is_renamed: bool
+    is_repaired: bool
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Positions of contract columns and of the others, in the order they were delivered."""
+
+    columns: Mapping[str, int]
+    extra: tuple[tuple[str, int], ...]
+    drift: Drift
+
+
+class Binder:
+    """Matches names of one file to the contract of `source`."""
+
+    def __init__(self, source: SourceName, settings: SourceSettings, refuse: Refuse) -> None:
+        self.source, self.settings, self.refuse = source, settings, refuse
+        self._known = {name: (name, name) for name in SOURCE_COLUMNS[source]}
+        for column, aliases in settings.columns.items():
+            if column not in SOURCE_COLUMNS[source]:
+                raise refuse(
+                    f"cannot be bound, as [sources.{source}.columns] names {column!r}, which is no column of {source}; "
+                    f"use one of {', '.join(SOURCE_COLUMNS[source])}"
+                )
+            for alias in aliases:
+                known = self._known.setdefault(alias.strip().casefold(), (alias.strip(), column))
+                if known[1] != column:
+                    raise refuse(
+                        f"cannot be bound, as [sources.{source}.columns] gives the name {alias!r} to both "
+                        f"{known[1]} and {column}; keep one"
+                    )
+
+    def match(self, raw: str) -> Match:
+        name = raw.strip()
+        folded = name.casefold()
+        expected, column = self._known.get(folded, (name, None))
+        return Match(
+            name=name,
+            column=column,
+            identity=column or folded,
+            is_renamed=column is not None and folded != column,
+            is_repaired=raw != expected,
+        )
+
+    def bind(self, matches: Sequence[Match], hint: str) -> Binding:
+        """Judge the columns of a file. `matches` has one entry per position. Raises RefusedFile."""
+        self._require(matches, hint)
+        if (unnamed := next((n for n, m in enumerate(matches, 1) if not m.name), None)) is not None:
+            raise self.refuse(f"has no name for column {unnamed} of its header; name it or remove it")
+        first: dict[str, Match] = {}
+        for match in matches:
+            if (earlier := first.setdefault(match.identity, match)) is not match:
+                raise self.refuse(self._ambiguous(earlier, match))
+        columns = {m.column: n for n, m in enumerate(matches) if m.column is not None}
+        extra = tuple((m.name, n) for n, m in enumerate(matches) if m.column is None)
+        drift = Drift(
+            added=tuple(name for name, _ in extra),
+            missing=tuple(name for name in OPTIONAL_SOURCE_COLUMNS[self.source] if name not in columns),
+            renamed=tuple((m.name, m.column) for m in matches if m.column is not None and m.is_renamed),
+        )
+        self._apply_policy(drift)
+        return Binding(columns, extra, drift)
+
+    def _require(self, matches: Sequence[Match], hint: str) -> None:
+        found = {match.column for match in matches}
+        if missing := [name for name in REQUIRED_SOURCE_COLUMNS[self.source] if name not in found]:
+            raise self.refuse(
+                f"has {_columns(len(matches))} but lacks required {', '.join(missing)}; {hint}, "
+                f"or give the source's own names under [sources.{self.source}.columns] in churn.toml"
+            )
+        if len(matches) > MOST_COLUMNS:
+            raise self.refuse(
+                f"has {_columns(len(matches))}, more than {MOST_COLUMNS}; deliver values as rows, not as names"
+            )
+
+    def _ambiguous(self, one: Match, other: Match) -> str:
+        if one.column is None or one.name.casefold() == other.name.casefold():
+            return f"has the column {_quoted(one.name)} twice; remove one of them"
+        return (
+            f"has both {_quoted(one.name)} and {_quoted(other.name)} for {one.column}; "
+            f"remove one, or change [sources.{self.source}.columns]"
+        )
+
+    def _apply_policy(self, drift: Drift) -> None:
+        policy = self.settings.schema_policy
+        causes = []
+        if drift.added and policy == "strict":
+            causes.append(f"has columns outside the contract ({', '.join(map(_quoted, drift.added))})")
+        if drift.missing and policy in ("strict", "add_only"):
+            causes.append(f"lacks optional {', '.join(drift.missing)}")
+        if causes:
+            raise self.refuse(
+                f'{" and ".join(causes)}, which schema_policy = "{policy}" does not allow; '
+                f"give the source's own names under [sources.{self.source}.columns], or relax the policy"
+            )
+
+
+def header_repairs(matches: Sequence[Match]) -> int:
+    return sum(match.is_repaired for match in matches)
+
+
+def _columns(count: int) -> str:
+    return f"{count} column{'' if count == 1 else 's'}"
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:60] + "...")

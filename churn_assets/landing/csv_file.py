@@ -1,0 +1,91 @@
+"""CSV by pyarrow, strictly: the declared delimiter, every field as text, nothing inferred.
+
+A record with too few or too many fields is kept as it stands, in its place, and its neighbours are read as usual.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from churn_assets.landing.binding import MOST_COLUMNS, Binder, header_repairs
+from churn_assets.landing.csv_quotes import quote_fault
+from churn_assets.landing.delivery import Delivery
+from churn_assets.landing.rows import ReadRows
+
+FIRST_RECORD = re.compile(rb'[\r\n]*((?:[^"\r\n]+|"[^"]*")*)')
+BLOCK_BYTES = 1024 * 1024
+LARGEST_BLOCK_BYTES = 2**31 - 1
+"""pyarrow takes a 32-bit block size."""
+
+
+def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
+    """Records of `data` (UTF-8, no byte-order mark). Raises RefusedFile."""
+    delimiter = binder.settings.delimiter
+    if ord(delimiter) > 127 or delimiter in '"\r\n':
+        raise delivery.refused(
+            f"cannot be split by the delimiter {delimiter!r}; declare one ASCII character, not a quote"
+        )
+    if (fault := quote_fault(data, delimiter)) is not None:
+        raise delivery.refused(fault)
+    header = FIRST_RECORD.match(data)
+    if header is None or not header[1]:
+        raise delivery.refused("has no header, only blank lines; deliver a header, with no rows if the day is empty")
+    # Each column's type must be declared before pyarrow has counted them; delimiters inside quotes only count too many.
+    columns_at_most = min(header[1].count(delimiter.encode()), MOST_COLUMNS) + 1
+    if not data.endswith((b"\n", b"\r")):
+        data += b"\n"  # pyarrow takes a lone header without line end for an empty file
+    try:
+        table, malformed = _parse(data, delimiter, columns_at_most)
+    except pa.ArrowInvalid:
+        raise delivery.refused("cannot be read as CSV; check its delimiter and quotes") from None
+    matches = [binder.match(str(column[0].as_py())) for column in table.columns]
+    binding = binder.bind(
+        matches,
+        f"check that its first line is a header and that {delimiter!r}, the declared delimiter, separates its columns",
+    )
+    body = table.slice(1)
+    return ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed)
+
+
+def _parse(data: bytes, delimiter: str, columns_at_most: int) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """All well-formed records, the header as the first, and (number, text) of the others."""
+    is_small = len(data) <= BLOCK_BYTES
+    try:
+        table, malformed = _parse_once(data, delimiter, columns_at_most, BLOCK_BYTES, use_threads=not is_small)
+        if malformed and not is_small:  # only a single thread can number the records
+            table, malformed = _parse_once(data, delimiter, columns_at_most, BLOCK_BYTES, use_threads=False)
+    except pa.ArrowInvalid:
+        if is_small:
+            raise
+        # A record longer than a block. One block as large as the file holds any.
+        whole = min(len(data) + 1, LARGEST_BLOCK_BYTES)
+        table, malformed = _parse_once(data, delimiter, columns_at_most, whole, use_threads=False)
+    return table, [(number - 1, text) for number, text in malformed]
+
+
+def _parse_once(
+    data: bytes, delimiter: str, columns_at_most: int, block_bytes: int, *, use_threads: bool
+) -> tuple[pa.Table, list[tuple[int, str]]]:
+    malformed: list[tuple[int, str]] = []
+
+    def keep(row: pa_csv.InvalidRow) -> str:
+        malformed.append((row.number, row.text))
+        return "skip"
+
+    table = pa_csv.read_csv(
+        pa.BufferReader(data),
+        read_options=pa_csv.ReadOptions(
+            autogenerate_column_names=True, use_threads=use_threads, block_size=block_bytes
+        ),
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep),
+        convert_options=pa_csv.ConvertOptions(
+            column_types={f"f{n}": pa.string() for n in range(columns_at_most)},
+            strings_can_be_null=False,
+            quoted_strings_can_be_null=False,
+            check_utf8=False,  # done on the whole text before
+        ),
+    )
+    return table, malformed

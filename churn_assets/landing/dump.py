@@ -1,0 +1,125 @@
+"""Import of a dump: two flat files split into landing days over one continuous calendar, no record changed, none lost.
+
+What is written is uncompressed (CSV in the dump's own delimiter and encoding, JSON Lines, Parquet): a day is read far
+more often than it is landed, small gzip files save little, and one can look into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from churn_assets.errors import ChurnError
+from churn_assets.landing.dump_file import DumpFile, read_dump_file
+from churn_assets.landing.incoming import incoming, publish
+from churn_assets.settings import SETTINGS_FILE, Settings
+from churn_assets.settings_file import write_calendar
+
+MOST_DERIVED_DAYS = 3653
+"""Ten years, in days. A longer calendar is more likely one bad year in one row than a history."""
+
+
+@dataclass(frozen=True)
+class LandedDump:
+    """What was landed. `unchanged`: the very same landing was there already.
+
+    Undated rows lie on the first day, moved ones on the calendar's nearest day, as their own lies outside of it.
+    """
+
+    start: date
+    end: date
+    days: int
+    user_rows: int
+    event_rows: int
+    unchanged: bool
+    undated_rows: int
+    moved_user_rows: int
+    moved_event_rows: int
+
+
+def land_dump(
+    users: Path,
+    events: Path,
+    settings: Settings,
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    replace: bool = False,
+    on_day: Callable[[date], None] | None = None,
+) -> LandedDump:
+    """Split the dump into `settings.landing_dir` and write the calendar into churn.toml where it is not set.
+
+    An event lands on its business day, a user on its signup date; outside the calendar (`start`..`end`, else that of
+    the settings, else first to last event) on its nearest day; without a usable date on its first day. Raises
+    ChurnError, with the landing as it was unless the disk gave out while days were moved into place.
+    """
+    dumped = (read_dump_file(users, "users", settings), read_dump_file(events, "events", settings))
+    first, last = _calendar(dumped[1], events, settings, start, end)
+    count = (last - first).days + 1
+    with incoming(settings.landing_dir) as staging:
+        cuts = [_cut(file, first, count) for file in dumped]
+        for number in range(count):
+            day = first + timedelta(days=number)
+            for file, bounds in cuts:
+                folder = staging / file.source / f"date={day.isoformat()}"
+                folder.mkdir(parents=True)
+                file.rows.write(folder / f"{file.source}.{file.format}", int(bounds[number]), int(bounds[number + 1]))
+            if on_day is not None:
+                on_day(day)
+        unchanged = publish(staging, settings.landing_dir, replace=replace, whole=True)
+    write_calendar(settings.data_dir / SETTINGS_FILE, first, last)
+    moved_users, moved_events = (_outside(file, first, last) for file in dumped)
+    return LandedDump(
+        start=first,
+        end=last,
+        days=count,
+        user_rows=len(dumped[0]),
+        event_rows=len(dumped[1]),
+        unchanged=unchanged,
+        undated_rows=sum(int(np.isnat(file.days).sum()) for file in dumped),
+        moved_user_rows=moved_users,
+        moved_event_rows=moved_events,
+    )
+
+
+def _calendar(
+    events: DumpFile, path: Path, settings: Settings, start: date | None, end: date | None
+) -> tuple[date, date]:
+    """First and last landing day: as given, else as set, else of the first and last event."""
+    first, last = start or settings.start_date, end or settings.end_date
+    if first is None or last is None:
+        dated = events.days[~np.isnat(events.days)]
+        if not len(dated):
+            raise ChurnError(
+                f"{path} has no event with a usable date to take the calendar from; check timestamp_format and "
+                "timezone of [sources.events] in churn.toml, or give --start and --end."
+            )
+        first, last = first or dated.min().item(), last or dated.max().item()
+        if (last - first).days >= MOST_DERIVED_DAYS:
+            raise ChurnError(
+                f"{path} makes a calendar of {(last - first).days + 1} days, {first} to {last}, past ten years, "
+                "perhaps by one wrong date; give --start and --end, and events outside of them will end in quarantine."
+            )
+    if last < first:
+        raise ChurnError(
+            f"The calendar would end on {last}, before it starts on {first}; check --start, --end and churn.toml."
+        )
+    return first, last
+
+
+def _cut(file: DumpFile, first: date, count: int) -> tuple[DumpFile, npt.NDArray[np.int64]]:
+    """The file's rows by landing day, in the dump's order within each; and where each day begins among them."""
+    offsets = np.where(np.isnat(file.days), 0, (file.days - np.datetime64(first, "D")).astype(np.int64))
+    landing = np.clip(offsets, 0, count - 1)
+    order = np.argsort(landing, kind="stable")
+    bounds = np.searchsorted(landing[order], np.arange(count + 1))
+    return DumpFile(file.source, file.format, file.days[order], file.rows.take(order)), bounds
+
+
+def _outside(file: DumpFile, first: date, last: date) -> int:
+    return int(((file.days < np.datetime64(first, "D")) | (file.days > np.datetime64(last, "D"))).sum())

@@ -1,0 +1,58 @@
+"""Where deliveries lie: `<landing>/<source>/date=YYYY-MM-DD/`. Finding files, not reading them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from churn_assets.errors import RefusedFile
+from churn_assets.settings import SourceName
+
+
+def day_folder(landing_dir: Path, source: SourceName, day: date) -> Path:
+    return landing_dir / source / f"date={day.isoformat()}"
+
+
+def delivered_files(landing_dir: Path, source: SourceName, day: date) -> list[Path]:
+    """The files of one landing day by name. Names beginning with a dot or an underscore are markers, not deliveries.
+
+    Raises RefusedFile naming the path looked for where there is none: no delivery is never an empty day.
+    """
+    folder = day_folder(landing_dir, source, day)
+    try:
+        files = sorted(path for path in folder.iterdir() if path.name[0] not in "._")
+    except OSError:
+        files = []
+    if not files:
+        raise RefusedFile(
+            f"No {source} were delivered for {day}: looked for a file in {folder}; an empty day is a file with a header "
+            "and no rows."
+        )
+    return files
+
+
+def day_digest(digests: Mapping[str, str]) -> str:
+    """What a landing day holds: a hash over its files' names and digests."""
+    told = "\n".join(f"{name}\t{digest}" for name, digest in sorted(digests.items()))
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def current_day_digest(landing_dir: Path, source: SourceName, day: date) -> str | None:
+    """`day_digest` of what lies there now, None where nothing does. Reads the files' bytes, not their contents."""
+    try:
+        files = delivered_files(landing_dir, source, day)
+        return day_digest(
+            {path.relative_to(landing_dir).as_posix(): _digest(path) for path in files}
+        )
+    except (RefusedFile, OSError):
+        return None
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=32)
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

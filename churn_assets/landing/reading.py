@@ -1,0 +1,54 @@
+"""Read one landed file, whatever its format, into the raw table. The only entry point of the readers.
+
+Strict on purpose: a file that cannot be read for certain is refused whole, in a sentence that shows no value of a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from churn_assets.landing.binding import Binder, Drift
+from churn_assets.landing.csv_file import read_csv
+from churn_assets.landing.delivery import take_delivery
+from churn_assets.landing.encoding import utf8_bytes
+from churn_assets.landing.jsonl_file import read_jsonl
+from churn_assets.landing.parquet_file import read_parquet
+from churn_assets.landing.rows import raw_table
+from churn_assets.settings import SourceName, SourceSettings
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One file, read. `repairs` counts `byte_order_mark` and `header_name`; `digest` is of the bytes as delivered."""
+
+    table: pa.Table
+    drift: Drift
+    repairs: dict[str, int]
+    digest: str
+
+
+def read_file(path: Path, *, source: SourceName, settings: SourceSettings, landing_dir: Path) -> LandedFile:
+    """Every record of the file at `path`, as text, in file order.
+
+    Gives one row per record: the source's contract columns and `extra` as text, `source_file` (relative to
+    `landing_dir`), `source_row` (from 1, header and blank lines not counted) and `read_error` (null or
+    `malformed_row`). Raises RefusedFile, one sentence naming file, cause and remedy.
+    """
+    delivery = take_delivery(path, settings=settings, landing_dir=landing_dir)
+    binder = Binder(source, settings, delivery.refused)
+    marks = 0
+    if delivery.format == "parquet":
+        rows = read_parquet(delivery, binder)
+    else:
+        text, marks = utf8_bytes(delivery, settings.encoding)
+        rows = (read_csv if delivery.format == "csv" else read_jsonl)(delivery, text, binder)
+    repairs = {"byte_order_mark": marks, "header_name": rows.header_repairs}
+    return LandedFile(
+        table=raw_table(rows, source, delivery.source_file),
+        drift=rows.binding.drift,
+        repairs={kind: count for kind, count in repairs.items() if count},
+        digest=delivery.digest,
+    )

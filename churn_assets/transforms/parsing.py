@@ -1,0 +1,255 @@
+"""Text as delivered, turned into typed columns: one value in, one value or null out.
+
+Every function looks at each value alone, so the result for a row never depends on its neighbours. The whole column is
+cast at once first, because that is the common case and far faster; only where that fails are the culprits isolated.
+Casting is Arrow's (pandas' own engine for text), whose parsers are strict; pandas' own fall back to guessing.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn_assets.contracts.tables import LARGEST_NUMBER
+
+TEXT: Any = pd.StringDtype("pyarrow", na_value=np.nan)
+Series = pd.Series  # type: ignore[type-arg]
+Bools = npt.NDArray[np.bool_]
+
+MISSING_WORDS = frozenset({"", "unknown", "n/a", "na", "null", "none", "nan", "-"})
+"""Texts that mean "not known" in an attribute, compared in lower case."""
+TRUE_WORDS = frozenset({"1", "1.0", "true", "t", "yes", "y"})
+FALSE_WORDS = frozenset({"0", "0.0", "false", "f", "no", "n"})
+
+LAST_MICROSECOND = 253_402_300_800_000_000
+"""Of the year 9999, counted from 1970."""
+_WHOLE_NUMBER = r"^[0-9]+(\.0*)?$"
+_DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+# Wider than what Arrow reads as ISO 8601: these only sort out what need not be tried.
+_MAYBE_LOCAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+)?$"
+_PAST_MICROSECONDS = r"(\.[0-9]{6})[0-9]{1,3}"
+_MAYBE_ZONED = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:.]+(Z|[+-][0-9:]+)$"
+
+
+def as_text(values: Series) -> Series:
+    """`values` as Arrow-backed text with NaN for null and a plain index."""
+    texts = values if values.dtype == TEXT else values.astype(TEXT)
+    return texts.reset_index(drop=True)
+
+
+def mapped(values: Series, value_map: Mapping[str, str]) -> Series:
+    """Text with source values (trimmed) replaced by contract values; a value the map does not name stays."""
+    texts = as_text(values)
+    if not value_map:
+        return texts
+    codes, unique = pd.factorize(texts)
+    replaced = pd.array([value_map.get(str(value).strip(), str(value)) for value in unique], dtype=TEXT)
+    return Series(replaced.take(codes, allow_fill=True))
+
+
+def normalised(value: str) -> str | None:
+    """One text trimmed and in Unicode's composed form (NFC); None if nothing is left."""
+    return unicodedata.normalize("NFC", value.strip()) or None
+
+
+def ids(values: Series, id_type: str) -> tuple[Series, Bools]:
+    """Ids as the deployment declares them, null (text) or 0 (integer) where bad; and which were repaired."""
+    if id_type == "string":
+        return text_ids(values), np.zeros(len(values), dtype=bool)
+    numbers_, decimal = integer_ids(values)
+    return Series(numbers_), decimal
+
+
+def is_missing(id_values: Series) -> Bools:
+    """Which ids, as `ids` gives them, are bad."""
+    return np.asarray(id_values.isna() if id_values.dtype == TEXT else id_values == 0)
+
+
+def integer_ids(values: Series) -> tuple[npt.NDArray[np.int64], Bools]:
+    """Ids from 1 to 2^63-1, 0 where there is none; and which were written with a decimal point (`12.0`)."""
+    texts = _arrow(values)
+    if pc.all(pc.string_is_ascii(texts)).as_py() and pc.all(pc.utf8_is_digit(texts)).as_py():
+        return _numpy(_cast(texts, pa.int64()), 0), np.zeros(len(texts), dtype=bool)
+    texts = pc.utf8_trim_whitespace(texts)
+    whole = pc.match_substring_regex(texts, _WHOLE_NUMBER)
+    decimal = pc.and_(whole, pc.match_substring(texts, "."))
+    digits = pc.replace_substring_regex(_only(texts, whole), r"\.0*$", "")
+    return _numpy(_cast(digits, pa.int64()), 0), _bools(decimal)
+
+
+def text_ids(values: Series) -> Series:
+    """Ids exactly as delivered; NaN where empty or blank."""
+    texts = as_text(values)
+    blank = _bools(pc.equal(pc.utf8_trim_whitespace(_arrow(texts)), ""))
+    return texts.mask(blank) if blank.any() else texts
+
+
+def numbers(values: Series) -> tuple[npt.NDArray[np.float64], Bools]:
+    """Finite numbers within +-LARGEST_NUMBER, NaN elsewhere; and which texts are neither such a number nor empty."""
+    texts = _arrow(values)
+    if texts.null_count == len(texts):
+        return np.full(len(texts), np.nan), np.zeros(len(texts), dtype=bool)
+    try:
+        parsed = texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        texts = _blank_to_null(texts)
+        parsed = _cast(texts, pa.float64())
+    floats = _numpy(parsed, np.nan)
+    with np.errstate(invalid="ignore"):
+        usable = np.abs(floats) <= LARGEST_NUMBER
+    return np.where(usable, floats, np.nan), _bools(pc.is_valid(texts)) & ~usable
+
+
+def instants(values: Series, *, timestamp_format: str, zone: str) -> Series:
+    """UTC instants (datetime64[us]), NaT where a value is not in the declared format or names no single instant.
+
+    Values with an offset keep it; others are read in `zone`, where a local time that a DST change skips or repeats
+    is NaT. `timestamp_format`: iso8601 (as Arrow reads it), epoch_s, epoch_ms, or a strptime pattern.
+    """
+    texts = _arrow(values)
+    if timestamp_format in ("epoch_s", "epoch_ms"):
+        return _from_epoch(values, microseconds_per_unit=1_000_000 if timestamp_format == "epoch_s" else 1_000)
+    if timestamp_format != "iso8601":
+        return _from_pattern(texts, timestamp_format, zone)
+    try:
+        return _to_utc(_instants(texts.cast(pa.timestamp("us"))), zone)
+    except pa.ArrowInvalid:
+        texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _PAST_MICROSECONDS, r"\1")
+    local = _only(texts, pc.match_substring_regex(texts, _MAYBE_LOCAL))
+    zoned = _only(texts, pc.match_substring_regex(texts, _MAYBE_ZONED))
+    read_locally = _to_utc(_instants(_cast(local, pa.timestamp("us"))), zone)
+    with_offset = _instants(_cast(zoned, pa.timestamp("us", "UTC")).cast(pa.timestamp("us")))
+    return read_locally.fillna(with_offset)
+
+
+def business_days(instants_utc: Series, timezone: str) -> Series:
+    """The day (datetime64[us] at midnight) each UTC instant falls in, in `timezone`."""
+    if timezone == "UTC":
+        return instants_utc.dt.floor("D")
+    return instants_utc.dt.tz_localize("UTC").dt.tz_convert(timezone).dt.tz_localize(None).dt.floor("D")
+
+
+def days(values: Series, *, timestamp_format: str, zone: str, timezone: str) -> Series:
+    """Business days of dates or timestamps. A bare ISO date is that day, in whatever zone it was written."""
+    texts = pc.utf8_trim_whitespace(_arrow(values))
+    bare = pc.match_substring_regex(texts, _DATE_ONLY)
+    if timestamp_format != "iso8601" or not pc.any(bare).as_py():
+        return business_days(instants(values, timestamp_format=timestamp_format, zone=zone), timezone)
+    dates = _instants(_cast(_only(texts, bare), pa.timestamp("us")))
+    timed = Series(pd.array(_only(texts, pc.invert(bare)).to_pandas(), dtype=TEXT))
+    if not timed.notna().any():
+        return dates
+    return dates.fillna(business_days(instants(timed, timestamp_format=timestamp_format, zone=zone), timezone))
+
+
+def labels(
+    values: Series, clean: Callable[[str], str | None], *, missing: str | None
+) -> tuple[pd.Categorical, Bools]:
+    """Low-cardinality text, cleaned once per distinct value; and which rows changed.
+
+    The category is `missing` (None: null) where a value is null or where `clean` gives None. Turning a blank into
+    null is no change.
+    """
+    codes, unique = pd.factorize(as_text(values))
+    before: list[str | None] = [*map(str, unique), None]
+    after = [missing if value is None or (result := clean(value)) is None else result for value in before]
+    categories = sorted({value for value in after if value is not None})
+    code_of = {value: code for code, value in enumerate(categories)}
+    table = np.array([-1 if value is None else code_of[value] for value in after])
+    changed = np.array(
+        [(a or "") != (b or "") and not (a is None and not (b or "").strip()) for b, a in zip(before, after, strict=True)]
+    )
+    return pd.Categorical.from_codes(table[codes], categories=pd.Index(categories, dtype=object)), changed[codes]
+
+
+def holds_nul(values: Series) -> Bools:
+    """Which texts hold a NUL byte."""
+    return _bools(pc.match_substring(_arrow(values), "\x00"))
+
+
+def _arrow(values: Series) -> Any:
+    array = pa.array(as_text(values))
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _numpy(values: Any, null: Any) -> Any:
+    return pc.fill_null(values, null).to_numpy(zero_copy_only=False)
+
+
+def _bools(mask: Any) -> Bools:
+    result: Bools = _numpy(mask, False)
+    return result
+
+
+def _only(values: Any, mask: Any) -> Any:
+    """`values` where `mask`, null elsewhere."""
+    return pc.if_else(pc.fill_null(mask, False), values, None)
+
+
+def _blank_to_null(texts: Any) -> Any:
+    stripped = pc.utf8_trim_whitespace(texts)
+    return _only(stripped, pc.not_equal(stripped, ""))
+
+
+def _cast(texts: Any, arrow_type: Any) -> Any:
+    """`texts` cast to an Arrow type, null where a value does not cast."""
+    try:
+        return texts.cast(arrow_type)
+    except pa.ArrowInvalid:
+        encoded = texts.dictionary_encode()
+        return _cast_each(encoded.dictionary, arrow_type).take(encoded.indices)
+
+
+def _cast_each(texts: Any, arrow_type: Any) -> Any:
+    """Cast by halving: a part that casts is done, a single value that does not is null."""
+    done: list[Any] = []
+    waiting = [texts]
+    while waiting:
+        part = waiting.pop()
+        try:
+            done.append(part.cast(arrow_type))
+        except pa.ArrowInvalid:
+            if len(part) == 1:
+                done.append(pa.nulls(1, arrow_type))
+            else:
+                middle = len(part) // 2
+                waiting += [part[middle:], part[:middle]]
+    return pa.concat_arrays(done) if done else pa.array([], arrow_type)
+
+
+def _instants(timestamps: Any) -> Series:
+    return Series(timestamps.to_numpy(zero_copy_only=False).astype("datetime64[us]"))
+
+
+def _to_utc(local: Series, zone: str) -> Series:
+    if zone == "UTC":
+        return local
+    return local.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC").dt.tz_localize(None)
+
+
+def _from_epoch(values: Series, *, microseconds_per_unit: int) -> Series:
+    given = _numpy(_cast(_blank_to_null(_arrow(values)), pa.float64()), np.nan)
+    # Past the year 9999 it was another unit: seconds declared, milliseconds delivered.
+    with np.errstate(invalid="ignore", over="ignore"):
+        micros = np.round(given * microseconds_per_unit)
+        usable = np.abs(micros) < LAST_MICROSECOND
+    whole = np.where(usable, micros, 0).astype("int64")
+    return Series(np.where(usable, whole.astype("datetime64[us]"), np.datetime64("NaT", "us")))
+
+
+def _from_pattern(texts: Any, pattern: str, zone: str) -> Series:
+    encoded = pc.utf8_trim_whitespace(texts).dictionary_encode()
+    unique = encoded.dictionary.to_pandas()
+    zoned = "%z" in pattern
+    parsed = pd.to_datetime(unique, format=pattern, errors="coerce", utc=zoned)
+    naive = parsed.dt.tz_localize(None) if zoned else parsed
+    in_utc = naive.astype("datetime64[us]") if zoned else _to_utc(naive.astype("datetime64[us]"), zone)
+    indices = _numpy(encoded.indices, -1)
+    return Series(in_utc.array.take(indices, allow_fill=True))

@@ -1,0 +1,130 @@
+"""Opening the warehouse: one writer at a time, waiting instead of failing, always closed.
+
+DuckDB lets one process write or many read. Who finds the file taken waits up to the deployment's lock timeout.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from churn_assets.errors import ChurnError
+
+FIRST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 0.5
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "custom_user_agent": "churn_assets",
+    # Nothing the warehouse does needs other files or extensions of the network.
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+"""One for every connection: DuckDB refuses a second connection of a process with other settings."""
+
+
+_writing = threading.local()
+"""The open transaction of this thread by file, whichever object opened it."""
+
+
+class Warehouse:
+    """The DuckDB file of one deployment. Sessions of one thread nest: an inner one joins the outer transaction."""
+
+    def __init__(self, path: Path, lock_timeout_seconds: float = 600) -> None:
+        self.path = path
+        self._timeout = lock_timeout_seconds
+        self._file = str(path.resolve())
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only session, or the thread's open transaction, whose snapshot it then sees.
+
+        Raises ChurnError where nothing was published yet.
+        """
+        if (outer := self._outer()) is not None:
+            yield outer
+            return
+        if not self.path.exists():
+            raise ChurnError(f"{self.path} does not exist yet; run 'churn-assets backfill' first.")
+        connection = self._connect(read_only=True)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction: committed as a whole when the block ends, rolled back when it raises."""
+        if (outer := self._outer()) is not None:
+            yield outer
+            return
+        with self._writer_lock():
+            connection = self._connect(read_only=False)
+            setattr(_writing, self._file, connection)
+            try:
+                connection.begin()
+                yield connection
+                connection.commit()
+            except BaseException:
+                self._roll_back(connection)
+                raise
+            finally:
+                delattr(_writing, self._file)
+                connection.close()
+
+    def _outer(self) -> duckdb.DuckDBPyConnection | None:
+        return getattr(_writing, self._file, None)
+
+    @staticmethod
+    def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+        try:
+            connection.rollback()
+        except duckdb.Error:
+            # The engine has invalidated itself (a full disk, say): what was committed stays, closing discards the rest.
+            return
+
+    @contextmanager
+    def _writer_lock(self) -> Iterator[None]:
+        lock = FileLock(self.path.with_name(self.path.name + ".lock"))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=self._timeout)
+        except Timeout:
+            raise ChurnError(self._taken()) from None
+        except OSError as error:
+            raise ChurnError(f"{self.path.parent} cannot be written to: {error.strerror}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self._timeout
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return duckdb.connect(str(self.path), read_only=read_only, config=CONFIG)
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                if not _is_taken(error):
+                    raise ChurnError(
+                        f"{self.path} cannot be opened: {str(error).splitlines()[0].rstrip('.')}."
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise ChurnError(self._taken()) from error
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _taken(self) -> str:
+        return (
+            f"{self.path} is held by another process for more than {self._timeout:g} seconds; close it there "
+            "(a DuckDB shell, a notebook) or raise lock_timeout_seconds."
+        )
+
+
+def _is_taken(error: duckdb.Error) -> bool:
+    text = str(error)
+    return "lock" in text.lower() or "different configuration" in text

@@ -1,0 +1,120 @@
+"""A hash of what a partition says: equal for the same rows in any order, split in any way, on any machine or DuckDB.
+
+Each row hashes to 64 bits from its typed values; a partition is the sum of its rows' hashes in two lanes. Sums make it
+independent of order and of how rows came in. Columns of provenance are left out: the same row in a file of another name
+says the same. DuckDB's own hash() would be faster, but may change with any release.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn_assets.contracts import Column, Contract, Kind
+
+Hashes = npt.NDArray[np.uint64]
+NULL_HASH = np.uint64(0x9E3779B97F4A7C15)
+COMBINE = np.uint64(0xD6E8FEB86659FD93)
+SECOND_LANE = np.uint64(0xA0761D6478BD642F)
+
+
+class PartitionHashes:
+    """Running row counts and hashes per partition of one table, fed block by block."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._rows: dict[date, int] = {}
+        self._lanes: dict[date, tuple[int, int]] = {}
+
+    def add(self, frame: pd.DataFrame) -> None:
+        if frame.empty:
+            return
+        hashes = row_hashes(self._contract, frame)
+        second = _mixed(hashes ^ SECOND_LANE)
+        day = frame[self._contract.day].to_numpy().astype("datetime64[D]").astype("int64")
+        if (np.diff(day) < 0).any():
+            order = np.argsort(day, kind="stable")
+            day, hashes, second = day[order], hashes[order], second[order]
+        starts = np.flatnonzero(np.r_[True, day[1:] != day[:-1]])
+        counts = np.diff(np.r_[starts, len(day)])
+        firsts, seconds = np.add.reduceat(hashes, starts), np.add.reduceat(second, starts)
+        for at, rows, one, two in zip(day[starts].tolist(), counts.tolist(), firsts.tolist(), seconds.tolist(), strict=True):
+            partition = date.fromordinal(at + _EPOCH)
+            before = self._lanes.get(partition, (0, 0))
+            self._rows[partition] = self._rows.get(partition, 0) + rows
+            self._lanes[partition] = ((before[0] + one) % 2**64, (before[1] + two) % 2**64)
+
+    def rows(self, partition: date) -> int:
+        return self._rows.get(partition, 0)
+
+    def digest(self, partition: date) -> str:
+        """32 hexadecimal digits; an empty partition has a hash too."""
+        one, two = self._lanes.get(partition, (0, 0))
+        return f"{one:016x}{two:016x}"
+
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def row_hashes(contract: Contract, frame: pd.DataFrame) -> Hashes:
+    """One hash per row over the contract's columns, provenance left out."""
+    total: Hashes = np.zeros(len(frame), dtype="uint64")
+    content = [column for column in contract.columns if not column.provenance]
+    with np.errstate(over="ignore"):
+        for column in content:
+            if column.kind is not Kind.TEXT:
+                total *= COMBINE
+                total += _column_hashes(column, frame[column.name])
+        texts = [pa.array(frame[column.name]) for column in content if column.kind is Kind.TEXT]
+        if texts:
+            total *= COMBINE
+            total += _text_hashes(texts)
+    return _mixed(total)
+
+
+def _column_hashes(column: Column, values: pd.Series[Any]) -> Hashes:
+    if column.kind is Kind.LABEL:
+        names = values.cat.categories.to_numpy(dtype=object)
+        table = np.r_[pd.util.hash_array(names, categorize=False), NULL_HASH]
+        return table[values.cat.codes.to_numpy()]
+    if column.nullable and column.kind in (Kind.INTEGER, Kind.FLAG):
+        null = values.isna().to_numpy()
+        return np.where(null, NULL_HASH, _scattered(values.fillna(0).to_numpy(dtype="int64")))
+    raw = values.to_numpy()
+    if column.kind is Kind.NUMBER:
+        # One pattern of bits for each value: -0.0 is 0.0, every NaN is null.
+        scattered = _scattered((raw + 0.0).view("int64"))
+        return np.where(np.isnan(raw), NULL_HASH, scattered) if column.nullable else scattered
+    if column.kind is Kind.FLAG:
+        return raw.astype("uint64") + np.uint64(1)
+    return _scattered(raw.view("int64"))
+
+
+def _scattered(values: npt.NDArray[np.int64]) -> Hashes:
+    """High bits folded into low ones: values that differ only there (floats) must not meet when columns are added up."""
+    bits = values.view("uint64")
+    return (bits ^ (bits >> np.uint64(32))) * SECOND_LANE
+
+
+def _text_hashes(columns: list[Any]) -> Hashes:
+    """One hash for all texts of a row: each is joined with its length, so that no two rows join to the same text."""
+    parts: list[Any] = []
+    for texts in columns:
+        large = texts.cast(pa.large_string())
+        parts += [pc.fill_null(pc.binary_length(large).cast(pa.large_string()), "-"), pc.fill_null(large, "")]
+    joined = pc.binary_join_element_wise(*parts, pa.scalar("\x1f", pa.large_string()))
+    return pd.util.hash_array(joined.to_numpy(zero_copy_only=False), categorize=False)
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """The finalizer of splitmix64 (Steele, Lea, Flood 2014): each input bit flips each output bit half the time."""
+    with np.errstate(over="ignore"):
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return values ^ (values >> np.uint64(31))

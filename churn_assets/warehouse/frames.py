@@ -1,0 +1,99 @@
+"""Frames and SQL from a contract: DDL, what goes into DuckDB, what comes out. Always by name, always by declared type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn_assets.contracts import Column, Contract, Kind
+from churn_assets.errors import ChurnError
+
+SCHEMA = "churn"
+_ARROW = {
+    Kind.INTEGER: pa.int64(),
+    Kind.NUMBER: pa.float64(),
+    Kind.FLAG: pa.bool_(),
+    Kind.DATE: pa.date32(),
+    Kind.INSTANT: pa.timestamp("us"),
+    Kind.TEXT: pa.string(),
+    Kind.LABEL: pa.string(),
+}
+
+
+def quoted(name: str) -> str:
+    """A name of ours as an SQL identifier. Names come from contracts; anything odd is refused, never escaped."""
+    if not name.isidentifier() or not name.isascii():
+        raise ChurnError("A table or column name may hold only ASCII letters, digits and underscores.")
+    return f'"{name}"'
+
+
+def run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] = ()) -> None:
+    """Execute a statement and take its result, which DuckDB 2 wants finished before the connection does anything else."""
+    connection.execute(statement, list(parameters)).fetchall()
+
+
+def qualified(table: str) -> str:
+    """`table` in the product's schema, as SQL."""
+    return f"{SCHEMA}.{quoted(table)}"
+
+
+def create_table(contract: Contract) -> str:
+    """The table's DDL. Keys are the gate's business: an index would cost more than the check."""
+    columns = ", ".join(
+        f"{quoted(c.name)} {c.kind.duckdb_type}{'' if c.nullable else ' NOT NULL'}" for c in contract.columns
+    )
+    return f"CREATE TABLE IF NOT EXISTS {qualified(contract.table)} ({columns})"
+
+
+def to_arrow(contract: Contract, frame: pd.DataFrame) -> pa.Table:
+    """A frame of the contract's types as an Arrow table, without copying where the layout allows."""
+    return pa.table({column.name: _to_arrow(column, frame[column.name]) for column in contract.columns})
+
+
+def to_frame(columns: tuple[Column, ...], table: pa.Table) -> pd.DataFrame:
+    """What DuckDB gave for `columns`, as an ordinary frame of the contract's types."""
+    return pd.DataFrame({c.name: _to_pandas(c, table.column(c.name)) for c in columns}, copy=False)
+
+
+def _to_arrow(column: Column, values: pd.Series[Any]) -> Any:
+    if column.kind is Kind.DATE:
+        return pa.array(values.to_numpy().astype("datetime64[D]"))
+    if column.kind is Kind.LABEL:
+        codes = values.cat.codes.to_numpy()
+        indices = pa.array(codes, mask=codes < 0 if column.nullable else None)
+        return pa.DictionaryArray.from_arrays(indices, pa.array(values.cat.categories, pa.string()))
+    if column.kind is Kind.TEXT:
+        return pa.array(values)
+    if column.nullable and column.kind in (Kind.INTEGER, Kind.FLAG):
+        return pa.array(values, _ARROW[column.kind])
+    return pa.array(values.to_numpy(), _ARROW[column.kind], from_pandas=column.nullable)
+
+
+def _to_pandas(column: Column, values: Any) -> Any:
+    if column.kind is Kind.LABEL:
+        dictionary = _encoded(values)
+        codes = pc.fill_null(dictionary.indices, -1).to_numpy(zero_copy_only=False)
+        return pd.Categorical.from_codes(codes, categories=pd.Index(dictionary.dictionary.to_pylist(), dtype=object))
+    if column.kind is Kind.TEXT:
+        return pd.array(values.cast(pa.string()), dtype=column.dtype)
+    if column.kind is Kind.DATE:
+        return values.cast(pa.timestamp("us")).to_numpy()
+    if column.nullable and column.kind is Kind.INTEGER:
+        return values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    if column.nullable and column.kind is Kind.FLAG:
+        return values.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+    return np.ascontiguousarray(values.to_numpy())
+
+
+def _encoded(values: Any) -> Any:
+    """A chunked column of text as one dictionary-encoded array."""
+    if not pa.types.is_dictionary(values.type):
+        values = (values if values.type == pa.string() else values.cast(pa.string())).dictionary_encode()
+    whole = values.unify_dictionaries().combine_chunks()
+    return whole if isinstance(whole, pa.Array) else pa.array([], pa.string()).dictionary_encode()

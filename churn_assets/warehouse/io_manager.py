@@ -1,0 +1,168 @@
+"""The DuckDB IO manager: dagster-duckdb's, with its handler and client replaced by ones that keep the storage promises.
+
+The stock one commits DELETE and INSERT apart, inserts by position, takes types from the first frame and opens read-write
+even to read. Here an output is published in one transaction, and an input is read by contract through Arrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+from dagster import InputContext, OutputContext
+from dagster._core.definitions.partitions.utils import TimeWindow
+from dagster._core.storage.db_io_manager import DbClient, DbIOManager, DbTypeHandler, TableSlice
+from dagster_duckdb_pandas import DuckDBPandasIOManager
+
+from churn_assets.calendar import DayRange
+from churn_assets.contracts import Contract, contracts
+from churn_assets.errors import ChurnError
+from churn_assets.settings import Settings
+from churn_assets.warehouse.connection import Warehouse
+from churn_assets.warehouse.frames import SCHEMA, qualified
+from churn_assets.warehouse.ledger import Published
+from churn_assets.warehouse.publish import Publication, publish
+from churn_assets.warehouse.reading import read_days
+
+
+class StoredTable:
+    """An upstream table that the step reads by itself, block by block, in its declared window."""
+
+
+class ChurnIOManager(DuckDBPandasIOManager):
+    """Publishes and reads the product's tables. `database` is the warehouse of the deployment in `data_dir`."""
+
+    data_dir: str
+
+    @staticmethod
+    def type_handlers() -> Sequence[DbTypeHandler[Any]]:
+        raise NotImplementedError("handlers need the deployment's contracts: see create_io_manager")
+
+    @staticmethod
+    def default_load_type() -> type[Any] | None:
+        return pd.DataFrame
+
+    def create_io_manager(self, context: Any) -> DbIOManager:
+        settings = Settings.load(self.data_dir)
+        return _WarehouseIOManager(
+            db_client=_Client(Warehouse(Path(self.database), settings.lock_timeout_seconds)),
+            database=self.database,
+            schema=SCHEMA,
+            type_handlers=[_PublicationHandler(), _FrameHandler(contracts(settings))],
+            default_load_type=pd.DataFrame,
+            io_manager_name=type(self).__name__,
+        )
+
+
+class _WarehouseIOManager(DbIOManager):
+    def load_input(self, context: InputContext) -> object:
+        if context.dagster_type.typing_type is StoredTable:
+            return StoredTable()
+        return super().load_input(context)
+
+
+class _Client(DbClient[duckdb.DuckDBPyConnection]):
+    """Sessions of the warehouse. Schema, table and old rows are the publication's business, inside its transaction."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    @contextmanager
+    def connect(  # type: ignore[override]
+        self, context: OutputContext | InputContext, _: TableSlice
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        session = self._warehouse.writing if isinstance(context, OutputContext) else self._warehouse.reading
+        with session() as connection:
+            yield connection
+
+    @staticmethod
+    def ensure_schema_exists(context: OutputContext, table_slice: TableSlice, connection: object) -> None:
+        return
+
+    @staticmethod
+    def delete_table_slice(context: OutputContext, table_slice: TableSlice, connection: object) -> None:
+        return
+
+    @staticmethod
+    def get_select_statement(table_slice: TableSlice) -> str:
+        return f"SELECT * FROM {qualified(table_slice.table)}"
+
+
+class _PublicationHandler(DbTypeHandler[Publication]):
+    """What the product's own assets return: blocks of rows with their contract and origin."""
+
+    def handle_output(
+        self, context: OutputContext, table_slice: TableSlice, obj: Publication, connection: duckdb.DuckDBPyConnection
+    ) -> None:
+        entries = publish(connection, obj)
+        _describe(context, entries, obj)
+
+    def load_input(self, context: InputContext, table_slice: TableSlice, connection: object) -> Publication:
+        raise ChurnError("A publication is written, not read; ask for a pandas DataFrame.")
+
+    @property
+    def supported_types(self) -> Sequence[type[object]]:
+        return [Publication]
+
+
+class _FrameHandler(DbTypeHandler[pd.DataFrame]):
+    """Ordinary frames, for everyone else: a table's rows of the asked-for days, typed by its contract."""
+
+    def __init__(self, tables: dict[str, Contract]) -> None:
+        self._tables = tables
+
+    def handle_output(
+        self, context: OutputContext, table_slice: TableSlice, obj: pd.DataFrame, connection: duckdb.DuckDBPyConnection
+    ) -> None:
+        contract, days = self._contract(table_slice), _days(table_slice)
+        if days is None:
+            raise ChurnError(f"{contract.table} is partitioned by day; give its asset the daily partitions.")
+        publication = Publication(contract, days, [obj], lambda _: dict.fromkeys(days, ""), "", context.run_id)
+        _describe(context, publish(connection, publication), publication)
+
+    def load_input(
+        self, context: InputContext, table_slice: TableSlice, connection: duckdb.DuckDBPyConnection
+    ) -> pd.DataFrame:
+        columns = tuple(table_slice.columns) if table_slice.columns else None
+        return read_days(connection, self._contract(table_slice), _days(table_slice), columns=columns)
+
+    @property
+    def supported_types(self) -> Sequence[type[object]]:
+        return [pd.DataFrame]
+
+    def _contract(self, table_slice: TableSlice) -> Contract:
+        if table_slice.table not in self._tables:
+            raise ChurnError(
+                f"{table_slice.table} has no contract; this IO manager stores the product's tables only: give the asset "
+                "an IO manager of its own."
+            )
+        return self._tables[table_slice.table]
+
+
+def _days(table_slice: TableSlice) -> DayRange | None:
+    """The partition days of a slice; None for the whole table."""
+    for dimension in table_slice.partition_dimensions or ():
+        if isinstance(dimension.partitions, TimeWindow):
+            window = dimension.partitions
+            return DayRange(window.start.date(), window.end.date() - timedelta(days=1))
+    return None
+
+
+def _describe(context: OutputContext, entries: list[Published], publication: Publication) -> None:
+    """Row count, content hash and notes on each partition's own materialization, not the sum on every one."""
+    notes = publication.notes()
+    for entry in entries:
+        context.step_context.add_asset_metadata(
+            {
+                "dagster/partition_row_count": entry.rows,
+                "content_hash": entry.content_hash,
+                **notes.get(entry.day, {}),
+            },
+            asset_key=context.asset_key,
+            partition_key=entry.day.isoformat(),
+        )

@@ -1,0 +1,101 @@
+"""Replacing partitions of a table: all of them or none, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from churn_assets.calendar import DayRange
+from churn_assets.contracts import Contract
+from churn_assets.errors import ChurnError
+from churn_assets.warehouse.content_hash import PartitionHashes
+from churn_assets.warehouse.frames import SCHEMA, create_table, qualified, quoted, run, to_arrow
+from churn_assets.warehouse.gate import admit
+from churn_assets.warehouse.ledger import Published, record, table_exists
+
+InputHashes = Callable[[duckdb.DuckDBPyConnection], Mapping[date, str]]
+"""Hash of the inputs of each day, asked inside the transaction after the last block."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Rows for the partitions `days` of a table, block by block, and what is known of their origin."""
+
+    contract: Contract
+    days: DayRange
+    blocks: Iterable[pd.DataFrame]
+    input_hashes: InputHashes
+    code_version: str
+    run_id: str = ""
+    notes: Callable[[], Mapping[date, Mapping[str, Any]]] = dict
+    """What else is worth showing of each day, asked after the last block."""
+
+
+def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> list[Published]:
+    """Replace the partitions, within the caller's transaction. Gives the ledger rows written.
+
+    Raises RefusedFrame where a block breaks the contract or strays from the days; nothing is then published.
+    """
+    contract, days = publication.contract, publication.days
+    ensure_table(connection, contract)
+    delete_days(connection, contract, days)
+    hashes = PartitionHashes(contract)
+    for block in publication.blocks:
+        admit(contract, block, days)
+        hashes.add(block)
+        _insert(connection, contract, block)
+    inputs = publication.input_hashes(connection)
+    entries = [
+        Published(
+            table=contract.table,
+            day=day,
+            rows=hashes.rows(day),
+            content_hash=hashes.digest(day),
+            input_hash=inputs[day],
+            code_version=publication.code_version,
+            run_id=publication.run_id,
+        )
+        for day in days
+    ]
+    record(connection, contract.table, days, entries)
+    return entries
+
+
+def ensure_table(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Create the table by its contract. Raises ChurnError where it exists with other columns or types."""
+    run(connection, f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    if not table_exists(connection, contract.table):
+        run(connection, create_table(contract))
+        return
+    stored = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?",
+        [SCHEMA, contract.table],
+    ).fetchall()
+    if dict(stored) != {c.name: c.kind.duckdb_type for c in contract.columns}:
+        raise ChurnError(
+            f"Table {SCHEMA}.{contract.table} was made by another contract (an id_type changed, or an older version); "
+            "move the warehouse file away and run 'churn-assets backfill'."
+        )
+
+
+def delete_days(connection: duckdb.DuckDBPyConnection, contract: Contract, days: DayRange) -> None:
+    run(
+        connection,
+        f"DELETE FROM {qualified(contract.table)} WHERE {quoted(contract.day)} BETWEEN ? AND ?",
+        [days.first, days.last],
+    )
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, block: pd.DataFrame) -> None:
+    if block.empty:
+        return
+    connection.register("incoming_block", to_arrow(contract, block))
+    try:
+        run(connection, f"INSERT INTO {qualified(contract.table)} BY NAME SELECT * FROM incoming_block")
+    finally:
+        connection.unregister("incoming_block")

@@ -1,0 +1,55 @@
+"""Reading published rows: by contract, through Arrow, days and key buckets chosen by the reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+import pandas as pd
+
+from churn_assets.calendar import DayRange
+from churn_assets.contracts import Contract, Kind
+from churn_assets.warehouse.frames import qualified, quoted, to_frame
+from churn_assets.warehouse.ledger import table_exists
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Rows whose key falls into bucket `number` of `count`. `kind` is what the key means, even where it is still text."""
+
+    column: str
+    kind: Kind
+    number: int
+    count: int
+
+    def condition(self, contract: Contract) -> str:
+        """SQL for it. An integer id still in text may be written in several ways, which must meet in one bucket."""
+        column = quoted(self.column)
+        if contract.column(self.column).kind is Kind.INTEGER:
+            return f"{column} % {self.count:d} = {self.number:d}"
+        if self.kind is Kind.INTEGER:
+            column = f"try_cast(trim({column}) AS DOUBLE)"
+        return f"coalesce(hash({column}) % {self.count:d}, 0) = {self.number:d}"
+
+
+def read_days(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    days: DayRange | None = None,
+    *,
+    columns: tuple[str, ...] | None = None,
+    bucket: Bucket | None = None,
+) -> pd.DataFrame:
+    """Published rows of `contract` on `days` (None: all), with the contract's types. No table yet: no rows."""
+    chosen = contract.columns if columns is None else tuple(contract.column(name) for name in columns)
+    if not table_exists(connection, contract.table):
+        return contract.empty()[[c.name for c in chosen]]
+    names = ", ".join(quoted(column.name) for column in chosen)
+    conditions, parameters = ["true"], []
+    if days is not None:
+        conditions.append(f"{quoted(contract.day)} BETWEEN ? AND ?")
+        parameters += [days.first, days.last]
+    if bucket is not None:
+        conditions.append(bucket.condition(contract))
+    query = f"SELECT {names} FROM {qualified(contract.table)} WHERE {' AND '.join(conditions)}"
+    return to_frame(chosen, connection.sql(query, params=parameters).to_arrow_table())
