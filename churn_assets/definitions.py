@@ -6,6 +6,7 @@ from dagster import Definitions, in_process_executor
 
 from churn_assets.assets.graph import build_assets
 from churn_assets.assets.step import Deployment
+from churn_assets.checks.graph import build_checks
 from churn_assets.settings import Settings
 from churn_assets.warehouse.io_manager import ChurnIOManager
 
@@ -15,6 +16,7 @@ def build_definitions(settings: Settings) -> Definitions:
     deployment = Deployment(settings)
     return Definitions(
         assets=build_assets(deployment),
+        asset_checks=build_checks(settings),
         resources={
             "io_manager": ChurnIOManager(
                 database=str(settings.warehouse_path), data_dir=str(settings.data_dir), schema="churn"

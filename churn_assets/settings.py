@@ -79,6 +79,8 @@ class UsersSettings(SourceSettings):
 
 class EventsSettings(SourceSettings):
     columns: dict[str, Names] = Field(default_factory=lambda: {"course_id": ("course_name",)})
+    event_types: Names = ()
+    """Event types of the product besides the known ones. Any other is kept too, but raises a warning."""
 
 
 class Sources(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn_assets.contracts.tables import SOURCE_COLUMNS
+from churn_assets.contracts.tables import KNOWN_EVENT_TYPES, SOURCE_COLUMNS
 from churn_assets.transforms import parsing
 from churn_assets.transforms.outcomes import (
     DUPLICATE,
@@ -76,7 +76,7 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
     outcome.quarantine(event_type.codes < 0, "bad_event_type")
 
     is_scored, is_paid = event_type.isin(SCORED), event_type.isin(PAID)
-    is_known = event_type.isin(rules.event_types)
+    is_known = event_type.isin(KNOWN_EVENT_TYPES)
     minutes, bad_minutes = parsing.numbers(source("watch_minutes"))
     score, bad_score = parsing.numbers(source("quiz_score"))
     amount, bad_amount = parsing.numbers(source("amount"))

@@ -41,5 +41,6 @@ def cleaning_rules(settings: Settings, source: SourceName) -> CleaningRules:
         business_zone=settings.timezone,
         lateness_days=settings.lateness_days,
         plans=settings.sources.users.plans,
+        event_types=(*KNOWN_EVENT_TYPES, *settings.sources.events.event_types),
         values=own.values,
     )

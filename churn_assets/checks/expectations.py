@@ -1,0 +1,121 @@
+"""Expectations of stored data, judged by Great Expectations: one suite per table, a warning for each partition.
+
+The suite looks at a profile of the table with one row per partition, measured in SQL, and not at the rows themselves: each
+partition gets its own result in a range run as in a single one, a partition without rows is judged too, and it takes
+milliseconds where row suites took seconds per million rows (docs/decisions/0004-expectations.md).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from churn_assets.calendar import DayRange
+from churn_assets.checks.profile import Expectation, expectations
+from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
+from churn_assets.contracts import Contract
+from churn_assets.settings import Settings
+from churn_assets.warehouse.frames import qualified, quoted
+
+
+def expectation_checks(settings: Settings, contracts: Mapping[str, Contract]) -> list[Check]:
+    return [_check(contracts[table], suite) for table, suite in expectations(settings).items()]
+
+
+def _check(contract: Contract, suite: Sequence[Expectation]) -> Check:
+    def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+        profile = measure(stored, contract, suite, days)
+        breaches = validate(contract.table, profile, suite)
+        return {
+            row["day"].date(): Verdict(
+                not breaches[row["day"]],
+                {
+                    **{one.figure: float(row[one.figure]) for one in suite},
+                    "expected": "; ".join(one.meaning for one in suite if one.figure in breaches[row["day"]]),
+                    **{one.figure + "_names": str(row[one.figure + "_names"]) for one in suite if one.names},
+                },
+            )
+            for row in profile.to_dict("records")
+        }
+
+    return Check(
+        table=contract.table,
+        name="expectations",
+        description="; ".join(one.meaning for one in suite) + ".",
+        blocking=False,
+        judge=judge,
+    )
+
+
+def measure(stored: Stored, contract: Contract, suite: Sequence[Expectation], days: DayRange) -> pd.DataFrame:
+    """One row per day: `day`, each expectation's figure as float64, and names where an expectation has them."""
+    figures = [f"({one.sql})::DOUBLE AS {quoted(one.figure)}" for one in suite]
+    figures += [f"array_to_string(({one.names}), ', ') AS {quoted(one.figure + '_names')}" for one in suite if one.names]
+    day = quoted(contract.day)
+    # A day without rows is one row of the left join with nulls in it: the aggregates must see no row there.
+    query = f"""{EVERY_DAY},
+    found AS (SELECT {day} AS day, {", ".join(figures)} FROM {qualified(contract.table)} t
+        WHERE {day} BETWEEN $first AND $last GROUP BY 1),
+    nothing AS (SELECT {", ".join(figures)} FROM {qualified(contract.table)} t WHERE false)
+    SELECT days.day, {", ".join(f"CASE WHEN found.day IS NULL THEN nothing.{n} ELSE found.{n} END AS {n}" for n in _names(suite))}
+    FROM days LEFT JOIN found USING (day) CROSS JOIN nothing ORDER BY days.day"""
+    measured = stored.by_day(query, days)
+    frame = pd.DataFrame({"day": pd.to_datetime(list(measured)), **{n.strip('"'): [f[n.strip('"')] for f in measured.values()] for n in _names(suite)}})
+    return frame.astype({one.figure: "float64" for one in suite})
+
+
+def _names(suite: Sequence[Expectation]) -> list[str]:
+    return [quoted(one.figure) for one in suite] + [quoted(one.figure + "_names") for one in suite if one.names]
+
+
+def validate(table: str, profile: pd.DataFrame, suite: Sequence[Expectation]) -> dict[pd.Timestamp, set[str]]:
+    """For each day the figures that breach their expectation. A figure that is missing, or whose evaluation failed, is a breach."""
+    breaches: dict[pd.Timestamp, set[str]] = {
+        day: {one.figure for one, missing in zip(suite, row, strict=True) if missing}
+        for day, row in zip(profile["day"], profile[[one.figure for one in suite]].isna().to_numpy(), strict=True)
+    }
+    for one, result in zip(suite, _results(table, profile, suite), strict=True):
+        if result.exception_info and result.exception_info.get("raised_exception"):
+            failing = list(breaches)
+        else:
+            failing = [] if result.success else [entry["day"] for entry in result.result["unexpected_index_list"]]
+        for day in failing:
+            breaches[pd.Timestamp(day)].add(one.figure)
+    return breaches
+
+
+def _results(table: str, profile: pd.DataFrame, suite: Sequence[Expectation]) -> list[Any]:
+    # Its own telemetry and progress bars are off; imported here because it takes 3 s, which only checks should pay.
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations as gx
+    from great_expectations import expectations as gxe
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        batch = (
+            context.data_sources.add_pandas(table)
+            .add_dataframe_asset(table)
+            .add_batch_definition_whole_dataframe("days")
+            .get_batch({"dataframe": profile})
+        )
+        expected = gx.ExpectationSuite(
+            name=table,
+            expectations=[
+                gxe.ExpectColumnValuesToBeBetween(column=one.figure, min_value=one.minimum, max_value=one.maximum)
+                for one in suite
+            ],
+        )
+        found = batch.validate(
+            expected, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["day"]}
+        )
+    by_column = {result.expectation_config.kwargs["column"]: result for result in found.results}
+    return [by_column[one.figure] for one in suite]

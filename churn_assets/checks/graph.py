@@ -1,0 +1,122 @@
+"""Dagster asset checks over the checks: one operation per table, one result per check and partition."""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckExecutionContext,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetKey,
+    AssetRecordsFilter,
+    DagsterEventType,
+    Output,
+    multi_asset_check,
+)
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+
+from churn_assets.calendar import DayRange, daily_partitions
+from churn_assets.checks.expectations import expectation_checks
+from churn_assets.checks.invariants import invariants
+from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Verdict
+from churn_assets.checks.windows import warnings
+from churn_assets.contracts import contracts
+from churn_assets.settings import Settings
+from churn_assets.warehouse import Ledger, Warehouse
+
+
+def all_checks(settings: Settings) -> list[Check]:
+    """Every check of the product, blocking ones first."""
+    return [*invariants(), *warnings(settings), *expectation_checks(settings, contracts(settings))]
+
+
+def build_checks(settings: Settings) -> list[AssetChecksDefinition]:
+    by_table: dict[str, list[Check]] = {}
+    for check in all_checks(settings):
+        by_table.setdefault(check.table, []).append(check)
+    return [_checks_of(table, checks, settings) for table, checks in by_table.items()]
+
+
+def verdicts(check: Check, stored: Stored, days: DayRange) -> dict[date, Verdict]:
+    """A verdict for every day. A check that crashes, and one with nothing to look at, has not passed."""
+    try:
+        published = Ledger.read(stored.connection, [check.table]).of(check.table)
+        found = check.judge(stored, days)
+    except Exception as error:  # noqa: BLE001
+        # Its text may quote a row; its kind does not.
+        crashed = Verdict(False, {"why": f"the check itself failed with {type(error).__name__}"})
+        return dict.fromkeys(days, crashed)
+    return {day: found.get(day, NOTHING_TO_LOOK_AT) if day in published else NOTHING_TO_LOOK_AT for day in days}
+
+
+def _checks_of(table: str, checks: list[Check], settings: Settings) -> AssetChecksDefinition:
+    partitions = daily_partitions(settings)
+    specs = [
+        AssetCheckSpec(
+            name=check.name,
+            asset=table,
+            description=check.description,
+            blocking=check.blocking,
+            additional_deps=[name for name in check.reads],
+            partitions_def=partitions,
+        )
+        for check in checks
+    ]
+
+    @multi_asset_check(name=f"check_{table}", specs=specs)
+    def run(context: AssetCheckExecutionContext) -> Iterator[Any]:
+        keys = context.partition_key_range
+        days = DayRange(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+        targets = _targets(context, table, days)
+        warehouse = Warehouse(settings.warehouse_path, settings.lock_timeout_seconds)
+        with warehouse.reading() as connection:
+            stored = Stored(connection, contracts(settings), settings)
+            found = [(check, verdicts(check, stored, days)) for check in checks]
+        for check, by_day in found:
+            for day, verdict in by_day.items():
+                yield AssetCheckEvaluation(
+                    asset_key=AssetKey(table),
+                    check_name=check.name,
+                    passed=verdict.passed,
+                    metadata=dict(verdict.figures),
+                    severity=AssetCheckSeverity.ERROR if check.blocking else AssetCheckSeverity.WARN,
+                    blocking=check.blocking,
+                    partition=day.isoformat(),
+                    target_materialization_data=targets.get(day.isoformat()),
+                )
+            # Dagster wants each declared check's output too; the evaluations above are the results.
+            yield Output(None, output_name=f"{table}_{check.name}")
+
+    return run
+
+
+def _targets(
+    context: AssetCheckExecutionContext, table: str, days: DayRange
+) -> Mapping[str, AssetCheckEvaluationTargetMaterializationData]:
+    """The materialization each partition's result is about."""
+    key, keys = AssetKey(table), {day.isoformat() for day in days}
+    latest = context.instance.event_log_storage.get_latest_storage_id_by_partition(
+        key, DagsterEventType.ASSET_MATERIALIZATION, partitions=keys
+    )
+    if table in {asset.path[-1] for asset in context.run.asset_selection or ()}:
+        return {
+            partition: AssetCheckEvaluationTargetMaterializationData(
+                storage_id=storage_id, run_id=context.run.run_id, timestamp=time.time()
+            )
+            for partition, storage_id in latest.items()
+            if partition in keys
+        }
+    targets = {}
+    for partition in sorted(keys & set(latest)):
+        records = context.instance.fetch_materializations(
+            AssetRecordsFilter(asset_key=key, asset_partitions=[partition]), limit=1
+        ).records
+        for record in records:
+            targets[partition] = AssetCheckEvaluationTargetMaterializationData(
+                storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+            )
+    return targets

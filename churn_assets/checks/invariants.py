@@ -1,0 +1,168 @@
+"""Invariants on stored data, all blocking: both conservations, a complete grid, no row out of its time.
+
+Each is computed in SQL from the stored tables, by another route than the transforms took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from churn_assets.calendar import DayRange
+from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
+from churn_assets.settings import SourceName
+
+LARGEST_UNMATCHED_SHARE = 0.01
+FEWEST_UNMATCHED = 20
+"""Below this many, a share says nothing: one stray event on a quiet day is 10 % of it."""
+
+
+def invariants() -> list[Check]:
+    return [
+        *(_reconciled(source) for source in ("users", "events")),
+        Check(
+            table="user_day_grid",
+            name="complete",
+            description="Each day has exactly one row for each user who counts on it: signed up, and known in time.",
+            blocking=True,
+            judge=_complete,
+            reads=("clean_users",),
+        ),
+        Check(
+            table="user_daily",
+            name="conserved",
+            description="Admitted events of the day = sum of total_events + unmatched events; rows = grid rows.",
+            blocking=True,
+            judge=_conserved,
+            reads=("clean_events", "unmatched_events", "user_day_grid"),
+        ),
+        Check(
+            table="user_daily",
+            name="in_time_order",
+            description="No row before its user's signup, no activity of another day, no event landed too late for it.",
+            blocking=True,
+            judge=_in_time_order,
+            reads=("clean_events",),
+        ),
+        Check(
+            table="unmatched_events",
+            name="share",
+            description=f"At most {LARGEST_UNMATCHED_SHARE:.0%} of a day's admitted events (or {FEWEST_UNMATCHED}) match no user-day.",
+            blocking=True,
+            judge=_unmatched_share,
+            reads=("clean_events",),
+        ),
+    ]
+
+
+def _reconciled(source: SourceName) -> Check:
+    # Per file: what the reader counted, what is stored as read, and where those rows are stored now.
+    query = f"""{EVERY_DAY},
+    files AS (SELECT landing_date, source_file, rows_read FROM churn.{source}_files WHERE landing_date BETWEEN $first AND $last),
+    raw AS (SELECT landing_date, source_file, count(*) AS n FROM churn.raw_{source} WHERE landing_date BETWEEN $first AND $last GROUP BY ALL),
+    accepted AS (SELECT landing_date, source_file, count(*) AS n FROM churn.clean_{source} WHERE landing_date BETWEEN $first AND $last GROUP BY ALL),
+    quarantined AS (SELECT landing_date, source_file, count(*) AS n FROM churn.quarantined_{source} WHERE landing_date BETWEEN $first AND $last GROUP BY ALL),
+    told AS (SELECT * FROM churn.{source}_reconciliation WHERE landing_date BETWEEN $first AND $last),
+    file AS (
+        SELECT coalesce(f.landing_date, r.landing_date, a.landing_date, q.landing_date, t.landing_date) AS day,
+            coalesce(f.rows_read, -1) AS rows_read, coalesce(r.n, 0) AS stored, coalesce(a.n, 0) AS accepted, coalesce(q.n, 0) AS quarantined,
+            coalesce(t.rows_duplicate, 0) AS duplicates, coalesce(t.rows_unchanged, 0) AS unchanged
+        FROM files f FULL JOIN raw r USING (landing_date, source_file) FULL JOIN accepted a USING (landing_date, source_file)
+        FULL JOIN quarantined q USING (landing_date, source_file) FULL JOIN told t USING (landing_date, source_file)
+    )
+    SELECT day, count(file.day) AS files,
+        coalesce(sum(rows_read), 0)::BIGINT AS rows_read, coalesce(sum(accepted), 0)::BIGINT AS rows_accepted,
+        coalesce(sum(duplicates), 0)::BIGINT AS rows_duplicate, coalesce(sum(unchanged), 0)::BIGINT AS rows_unchanged,
+        coalesce(sum(quarantined), 0)::BIGINT AS rows_quarantined,
+        count(*) FILTER (rows_read <> stored OR rows_read <> accepted + duplicates + unchanged + quarantined) AS files_not_adding_up
+    FROM days LEFT JOIN file USING (day) GROUP BY day"""
+
+    def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+        found = stored.by_day(query, days)
+        return {
+            day: Verdict(figures["files"] > 0 and figures["files_not_adding_up"] == 0, figures)
+            for day, figures in found.items()
+        }
+
+    return Check(
+        table=f"clean_{source}",
+        name="reconciled",
+        description="For each landed file: rows read = accepted + duplicates + unchanged + quarantined, counted where they are stored.",
+        blocking=True,
+        judge=judge,
+        reads=(f"raw_{source}", f"{source}_files", f"quarantined_{source}", f"{source}_reconciliation"),
+    )
+
+
+def _complete(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+    late = stored.settings.lateness_days
+    eligible = f"""eligible AS (
+        SELECT user_id, CASE WHEN min(landing_date) <= arg_min(signup_date, landing_date) + {late:d}
+            THEN arg_min(signup_date, landing_date)
+            ELSE greatest(min(landing_date), arg_min(signup_date, landing_date)) END AS since
+        FROM churn.clean_users GROUP BY user_id
+    )"""
+    counts = f"""{EVERY_DAY}, {eligible},
+    arrivals AS (SELECT greatest(since, $first) AS day, count(*) AS n FROM eligible WHERE since <= $last GROUP BY 1),
+    grid AS (
+        SELECT as_of_date AS day, count(*) AS n, count(e.user_id) FILTER (e.since <= as_of_date) AS entitled
+        FROM churn.user_day_grid g LEFT JOIN eligible e USING (user_id)
+        WHERE as_of_date BETWEEN $first AND $last GROUP BY 1
+    )
+    SELECT day, coalesce(sum(arrivals.n) OVER (ORDER BY day), 0)::BIGINT AS users_eligible,
+        coalesce(grid.n, 0) AS rows, coalesce(grid.entitled, 0) AS rows_of_eligible_users
+    FROM days LEFT JOIN arrivals USING (day) LEFT JOIN grid USING (day)"""
+    return {
+        day: Verdict(f["users_eligible"] == f["rows"] == f["rows_of_eligible_users"], f)
+        for day, f in stored.by_day(counts, days).items()
+    }
+
+
+def _conserved(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+    query = f"""{EVERY_DAY},
+    admitted AS ({_admitted(stored)}),
+    daily AS (SELECT as_of_date AS day, count(*) AS rows, sum(total_events)::BIGINT AS matched FROM churn.user_daily
+        WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
+    grid AS (SELECT as_of_date AS day, count(*) AS rows FROM churn.user_day_grid WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
+    unmatched AS (SELECT event_date AS day, count(*) AS n FROM churn.unmatched_events WHERE event_date BETWEEN $first AND $last GROUP BY 1)
+    SELECT day, coalesce(admitted.n, 0) AS admitted, coalesce(matched, 0) AS matched, coalesce(unmatched.n, 0) AS unmatched,
+        coalesce(daily.rows, 0) AS rows, coalesce(grid.rows, 0) AS grid_rows
+    FROM days LEFT JOIN admitted USING (day) LEFT JOIN daily USING (day) LEFT JOIN grid USING (day) LEFT JOIN unmatched USING (day)"""
+    return {
+        day: Verdict(f["admitted"] == f["matched"] + f["unmatched"] and f["rows"] == f["grid_rows"], f)
+        for day, f in stored.by_day(query, days).items()
+    }
+
+
+def _in_time_order(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+    late = stored.settings.lateness_days
+    query = f"""{EVERY_DAY},
+    daily AS (SELECT as_of_date AS day, count(*) FILTER (as_of_date < signup_date) AS before_signup,
+        count(*) FILTER (days_since_signup <> as_of_date - signup_date) AS wrong_tenure
+        FROM churn.user_daily WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
+    events AS (SELECT event_date AS day, count(*) FILTER (landing_date NOT BETWEEN event_date AND event_date + {late:d}) AS out_of_time
+        FROM churn.clean_events WHERE event_date BETWEEN $first AND $last GROUP BY 1)
+    SELECT day, coalesce(before_signup, 0) AS rows_before_signup, coalesce(wrong_tenure, 0) AS rows_of_wrong_tenure,
+        coalesce(out_of_time, 0) AS events_out_of_time
+    FROM days LEFT JOIN daily USING (day) LEFT JOIN events USING (day)"""
+    return {day: Verdict(not any(f.values()), f) for day, f in stored.by_day(query, days).items()}
+
+
+def _unmatched_share(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+    query = f"""{EVERY_DAY},
+    admitted AS ({_admitted(stored)}),
+    unmatched AS (SELECT event_date AS day, count(*) AS n FROM churn.unmatched_events WHERE event_date BETWEEN $first AND $last GROUP BY 1)
+    SELECT day, coalesce(admitted.n, 0) AS admitted, coalesce(unmatched.n, 0) AS unmatched
+    FROM days LEFT JOIN admitted USING (day) LEFT JOIN unmatched USING (day)"""
+
+    def few(figures: dict[str, int]) -> bool:
+        return figures["unmatched"] <= max(FEWEST_UNMATCHED, LARGEST_UNMATCHED_SHARE * figures["admitted"])
+
+    return {day: Verdict(few(f), f) for day, f in stored.by_day(query, days).items()}
+
+
+def _admitted(stored: Stored) -> str:
+    """Admitted events per event day, from the landing days that may hold them."""
+    late = stored.settings.lateness_days
+    return f"""SELECT event_date AS day, count(*) AS n FROM churn.clean_events
+        WHERE event_date BETWEEN $first AND $last AND landing_date BETWEEN event_date AND event_date + {late:d} GROUP BY 1"""

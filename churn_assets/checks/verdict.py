@@ -1,0 +1,60 @@
+"""What a check says of one partition, and what a check is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from churn_assets.calendar import DayRange
+from churn_assets.contracts import Contract
+from churn_assets.settings import Settings
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Passed or not, with the figures it rests on. Figures are counts and names of ours, never a value of a row."""
+
+    passed: bool
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a check may look at: the published tables, through one read-only session."""
+
+    connection: duckdb.DuckDBPyConnection
+    contracts: Mapping[str, Contract]
+    settings: Settings
+
+    def by_day(self, query: str, days: DayRange) -> dict[date, dict[str, Any]]:
+        """Rows of `query` by their first column, a day. `$first` and `$last` are the days asked for."""
+        parameters = {"first": days.first, "last": days.last}
+        used = {name: value for name, value in parameters.items() if f"${name}" in query}
+        relation = self.connection.execute(query, used)
+        names = [column[0] for column in relation.description or []]
+        return {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in relation.fetchall()}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one table. `judge` gives a verdict for each day that has something to look at; a day without a
+    verdict fails. `reads` names the tables besides its own that must be there first.
+    """
+
+    table: str
+    name: str
+    description: str
+    blocking: bool
+    judge: Callable[[Stored, DayRange], Mapping[date, Verdict]]
+    reads: tuple[str, ...] = ()
+
+
+NOTHING_TO_LOOK_AT = Verdict(False, {"why": "nothing is published for this day, so there was nothing to look at"})
+EVERY_DAY = """WITH days AS (
+    SELECT CAST(range AS DATE) AS day FROM range($first::TIMESTAMP, $last::TIMESTAMP + INTERVAL 1 DAY, INTERVAL 1 DAY)
+)"""
+"""The asked-for days, so that a day without rows is judged too."""

@@ -1,0 +1,68 @@
+"""Warnings about what a partition was made from: drift of a source's columns, and days missing from a window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+
+from churn_assets.calendar import DayRange, Window
+from churn_assets.checks.verdict import Check, Stored, Verdict
+from churn_assets.settings import Settings, SourceName
+from churn_assets.warehouse import Ledger
+
+
+def schema_drift(source: SourceName) -> Check:
+    """Columns a source added, left out or renamed."""
+    query = f"""SELECT landing_date, list(columns_added) AS added, list(columns_missing) AS missing, list(columns_renamed) AS renamed
+        FROM churn.{source}_files WHERE landing_date BETWEEN $first AND $last GROUP BY 1"""
+
+    def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+        verdicts = {}
+        for day, found in stored.by_day(query, days).items():
+            drift = {kind: sorted({name for text in texts for name in json.loads(text)}) for kind, texts in found.items()}
+            verdicts[day] = Verdict(not any(drift.values()), {kind: ", ".join(names) for kind, names in drift.items()})
+        return verdicts
+
+    return Check(
+        table=f"{source}_files",
+        name="schema_drift",
+        description="Every file has exactly the contract's columns, under their own names.",
+        blocking=False,
+        judge=judge,
+    )
+
+
+def complete_window(table: str, upstream: str, window: Window, settings: Settings) -> Check:
+    """Days of the window a partition depends on that are not in (yet): it was computed from what is there."""
+
+    def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+        published = Ledger.read(stored.connection, [table, upstream])
+        last = settings.end_date
+        verdicts = {}
+        for day in published.of(table):
+            if day in days:
+                needed = window.of(DayRange(day, day), settings.calendar_start)
+                missing = [d for d in needed if d not in published.of(upstream) and (last is None or d <= last)]
+                verdicts[day] = Verdict(not missing, {"missing_days": ", ".join(map(str, missing)), "upstream": upstream})
+        return verdicts
+
+    return Check(
+        table=table,
+        name=f"window_of_{upstream}",
+        description=f"Every day of {upstream} that a partition depends on is published. A missing one restates it when it comes.",
+        blocking=False,
+        judge=judge,
+        reads=(upstream,),
+    )
+
+
+def warnings(settings: Settings) -> list[Check]:
+    late = settings.lateness_days
+    return [
+        schema_drift("users"),
+        schema_drift("events"),
+        complete_window("clean_events", "raw_events", Window(back=late), settings),
+        complete_window("user_day_grid", "clean_users", Window(back=0, ahead=late), settings),
+        complete_window("user_daily", "clean_events", Window(back=0, ahead=late), settings),
+    ]
