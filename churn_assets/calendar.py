@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
-
-from dagster import DailyPartitionsDefinition, PartitionMapping, TimeWindowPartitionMapping
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from churn_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster import DailyPartitionsDefinition, PartitionMapping
+
+# Dagster is imported where its classes are made: it takes two seconds, which days alone should not cost.
 
 LONGEST_HISTORY_DAYS = 36_525
 """A hundred years: "since the calendar's start" for a partition mapping, which wants a number."""
@@ -48,6 +53,8 @@ class Window:
 
     def partition_mapping(self) -> PartitionMapping:
         """The same window as Dagster shows it in the lineage."""
+        from dagster import TimeWindowPartitionMapping
+
         back = LONGEST_HISTORY_DAYS if self.back is None else self.back
         return TimeWindowPartitionMapping(
             start_offset=-back, end_offset=self.ahead, allow_nonexistent_upstream_partitions=True
@@ -59,6 +66,8 @@ SAME_DAY = Window()
 
 def daily_partitions(settings: Settings) -> DailyPartitionsDefinition:
     """Every table's partitions: the days of the calendar. Without an end date Dagster offers them until yesterday."""
+    from dagster import DailyPartitionsDefinition
+
     end = settings.end_date + timedelta(days=1) if settings.end_date else None
     return DailyPartitionsDefinition(
         start_date=settings.calendar_start.isoformat(),
@@ -67,7 +76,13 @@ def daily_partitions(settings: Settings) -> DailyPartitionsDefinition:
     )
 
 
-def contiguous(days: list[date]) -> list[DayRange]:
+def calendar_days(settings: Settings) -> DayRange:
+    """The days of the calendar. Without an end date they end yesterday, which only the clock can say."""
+    last = settings.end_date or datetime.now(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
+    return DayRange(settings.calendar_start, last)
+
+
+def contiguous(days: Iterable[date]) -> list[DayRange]:
     """Sorted days as the fewest ranges."""
     ranges: list[DayRange] = []
     for day in sorted(days):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dagster import Definitions, in_process_executor
+import warnings
+
+from dagster import BetaWarning, Definitions, PreviewWarning, in_process_executor
 
 from churn_assets.assets.graph import build_assets
 from churn_assets.assets.step import Deployment
@@ -14,6 +16,15 @@ from churn_assets.warehouse.io_manager import ChurnIOManager
 def build_definitions(settings: Settings) -> Definitions:
     """The whole product for one deployment."""
     deployment = Deployment(settings)
+    with warnings.catch_warnings():
+        # Partitioned checks and clipped partition mappings are marked preview and beta in the Dagster this is pinned to.
+        warnings.simplefilter("ignore", PreviewWarning)
+        warnings.simplefilter("ignore", BetaWarning)
+        return _definitions(deployment)
+
+
+def _definitions(deployment: Deployment) -> Definitions:
+    settings = deployment.settings
     return Definitions(
         assets=build_assets(deployment),
         asset_checks=build_checks(settings),

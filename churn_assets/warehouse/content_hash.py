@@ -50,6 +50,11 @@ class PartitionHashes:
             self._rows[partition] = self._rows.get(partition, 0) + rows
             self._lanes[partition] = ((before[0] + one) % 2**64, (before[1] + two) % 2**64)
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions had a row so far."""
+        return len(self._rows)
+
     def rows(self, partition: date) -> int:
         return self._rows.get(partition, 0)
 

@@ -17,6 +17,7 @@ from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.frames import SCHEMA, create_table, qualified, quoted, run, to_arrow
 from churn_assets.warehouse.gate import admit
 from churn_assets.warehouse.ledger import Published, record, table_exists
+from churn_assets.warehouse.progress import tell
 
 InputHashes = Callable[[duckdb.DuckDBPyConnection], Mapping[date, str]]
 """Hash of the inputs of each day, asked inside the transaction after the last block."""
@@ -45,10 +46,13 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
     ensure_table(connection, contract)
     delete_days(connection, contract, days)
     hashes = PartitionHashes(contract)
+    told = 0
     for block in publication.blocks:
         admit(contract, block, days)
         hashes.add(block)
         _insert(connection, contract, block)
+        tell(contract.table, hashes.partitions - told)
+        told = hashes.partitions
     inputs = publication.input_hashes(connection)
     entries = [
         Published(
@@ -63,6 +67,7 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
         for day in days
     ]
     record(connection, contract.table, days, entries)
+    tell(contract.table, len(days) - told)
     return entries
 
 

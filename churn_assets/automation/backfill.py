@@ -1,0 +1,132 @@
+"""Bringing tables up to date in one process: plan, run with Dagster, say what came of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from churn_assets.assets.step import Deployment
+from churn_assets.assets.steps import all_steps
+from churn_assets.automation.instance import ensure_instance
+from churn_assets.automation.plan import Plan, Work, plan
+from churn_assets.calendar import DayRange, calendar_days
+from churn_assets.errors import ChurnError
+from churn_assets.warehouse import Ledger
+from churn_assets.warehouse.progress import listening
+
+if TYPE_CHECKING:
+    from dagster import Definitions, DagsterInstance, ExecuteInProcessResult
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dataclass
+class Report:
+    """What a backfill did. `failures` are sentences; checks are counted by name over the days that failed."""
+
+    partitions: int = 0
+    failures: list[str] = field(default_factory=list)
+    blocking: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def succeeded(self) -> bool:
+        return not self.failures and not self.blocking
+
+
+def planned(
+    deployment: Deployment, asked: DayRange | None = None, *, tables: set[str] | None = None, force: bool = False
+) -> Plan:
+    """The work of `backfill` without doing it. `tables`: only steps that make one of these."""
+    steps = [step for step in all_steps(deployment.settings) if tables is None or tables & set(step.outputs)]
+    return plan(deployment, steps, current_ledger(deployment), asked or calendar_days(deployment.settings), force=force)
+
+
+def current_ledger(deployment: Deployment) -> Ledger:
+    if not deployment.settings.warehouse_path.exists():
+        return Ledger([])
+    with deployment.warehouse.reading() as connection:
+        return Ledger.read(connection)
+
+
+def backfill(
+    definitions: Definitions,
+    deployment: Deployment,
+    work: Plan,
+    *,
+    on_run: Callable[[Work], None] = lambda _: None,
+    on_progress: Callable[[str, int], None] = lambda _table, _partitions: None,
+) -> Report:
+    """Do the planned runs in order. A run that fails stops what comes after it; what it published stays."""
+    report = Report(failures=list(work.undelivered))
+    with dagster_instance(deployment) as instance, listening(on_progress):
+        for run in work.works:
+            on_run(run)
+            result = _execute(definitions, instance, run)
+            report.partitions += run.partitions
+            _note_checks(result, report)
+            if not result.success:
+                report.failures += _failures(result) if not report.blocking else []
+                break
+    return report
+
+
+@contextmanager
+def dagster_instance(deployment: Deployment) -> Iterator[DagsterInstance]:
+    """The instance runs are recorded in: $DAGSTER_HOME if set, else the deployment's own."""
+    from dagster import DagsterInstance
+
+    if not os.environ.get("DAGSTER_HOME"):
+        os.environ["DAGSTER_HOME"] = str(ensure_instance(deployment.settings.dagster_home.resolve()))
+    with DagsterInstance.get() as instance:
+        yield instance
+
+
+def _execute(definitions: Definitions, instance: DagsterInstance, run: Work) -> ExecuteInProcessResult:
+    from dagster import AssetKey
+
+    keys = [AssetKey(table) for table in run.tables]
+    job = definitions.get_repository_def().get_implicit_job_def_for_assets(keys)
+    if job is None:
+        raise ChurnError("The asked-for tables do not share one calendar.")
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    return job.execute_in_process(
+        instance=instance,
+        asset_selection=keys,
+        tags={RANGE_START: run.days.first.isoformat(), RANGE_END: run.days.last.isoformat()},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+
+
+def _note_checks(result: ExecuteInProcessResult, report: Report) -> None:
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed:
+            counter = report.blocking if evaluation.blocking else report.warnings
+            counter[f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"] += 1
+
+
+def _failures(result: ExecuteInProcessResult) -> list[str]:
+    return [
+        _sentence(event.step_key or "", event.step_failure_data.error)
+        for event in result.all_events
+        if event.is_step_failure
+    ] or ["The run failed before its first step; see it in the Dagster UI."]
+
+
+def _sentence(step: str, error: Any) -> str:
+    """The cause's own words where it is ours; of any other only its kind, because its words may quote a row."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    ours = ("ChurnError", "RefusedFile", "RefusedFrame")
+    if error is not None and error.cls_name in ours:
+        return str(error.message).split(": ", 1)[1].strip()
+    kind = error.cls_name if error is not None else "an unknown error"
+    return f"{step} failed with {kind}; see the run in the Dagster UI, or run again with --debug."
+
+

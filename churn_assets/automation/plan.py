@@ -1,0 +1,147 @@
+"""What a backfill has to do: the days of each step that are not published from today's inputs, settings and code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from churn_assets.assets.landing_step import LandingStep
+from churn_assets.assets.step import Deployment
+from churn_assets.assets.steps import AnyStep
+from churn_assets.calendar import DayRange, Window, contiguous
+from churn_assets.landing.folder import day_folder
+from churn_assets.warehouse import Ledger
+
+
+@dataclass(frozen=True)
+class Work:
+    """One run: some steps, all for the same days."""
+
+    steps: tuple[AnyStep, ...]
+    days: DayRange
+
+    @property
+    def tables(self) -> list[str]:
+        return [table for step in self.steps for table in step.outputs]
+
+    @property
+    def partitions(self) -> int:
+        return len(self.tables) * len(self.days)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Runs in the order to do them, and landing days that cannot be done because nothing was delivered."""
+
+    works: tuple[Work, ...]
+    undelivered: tuple[str, ...]
+
+    @property
+    def partitions(self) -> int:
+        return sum(work.partitions for work in self.works)
+
+
+def plan(
+    deployment: Deployment, steps: Sequence[AnyStep], ledger: Ledger, asked: DayRange, *, force: bool = False
+) -> Plan:
+    """Work that brings `steps` up to date on the asked days, and on published days which that work touches.
+
+    A partition is up to date if its ledger row names today's code version and the hash of today's inputs. A day whose
+    window holds a day to be computed is computed again: a day made before its look-ahead was there, say.
+    """
+    undelivered = _undelivered(deployment, steps, asked)
+    missing = {day for day, _ in undelivered}
+    wanted = {day for day in asked if day not in missing}
+    stale: dict[str, set[date]] = {}
+    for step in steps:
+        published = {day for table in step.outputs for day in ledger.of(table)}
+        touched = {
+            day
+            for table, window in step.reads.items()
+            for day in _touched(window, stale.get(table, set()), published | wanted)
+        }
+        candidates = wanted | (touched & published)
+        done = set() if force else _up_to_date(deployment, step, ledger, candidates)
+        needed = {day for day in candidates if day in touched or day not in done} - missing
+        stale.update(dict.fromkeys(step.outputs, needed))
+    works = _runs(steps, stale, deployment.settings.backfill_chunk_days)
+    return Plan(tuple(works), tuple(sentence for _, sentence in undelivered))
+
+
+def _undelivered(deployment: Deployment, steps: Sequence[AnyStep], asked: DayRange) -> list[tuple[date, str]]:
+    landing_dir = deployment.settings.landing_dir
+    return [
+        (day, f"No {step.source} were delivered for {day}: looked for a file in {folder}.")
+        for step in steps
+        if isinstance(step, LandingStep)
+        for day in asked
+        if not _has_files(folder := day_folder(landing_dir, step.source, day))
+    ]
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(entry.name[0] not in "._" for entry in folder.iterdir())
+
+
+def _touched(window: Window, changed: set[date], days: set[date]) -> set[date]:
+    """Those of `days` whose window holds a changed day."""
+    if not changed:
+        return set()
+    if window.back is None:
+        return {day for day in days if day + timedelta(days=window.ahead) >= min(changed)}
+    near = {
+        day + timedelta(days=offset) for day in changed for offset in range(-window.ahead, window.back + 1)
+    }
+    return days & near
+
+
+def _up_to_date(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set[date]) -> set[date]:
+    if not days:
+        return set()
+    version = step.code_version(deployment)
+    expected = _input_hashes(deployment, step, ledger, days)
+    return {
+        day
+        for day in days
+        if all(
+            (entry := ledger.of(table).get(day)) is not None
+            and entry.code_version == version
+            and entry.input_hash == expected[day]
+            for table in step.outputs
+        )
+    }
+
+
+def _input_hashes(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set[date]) -> Mapping[date, str | None]:
+    if isinstance(step, LandingStep):
+        published = ledger.of(step.name)
+        return {day: step.current_input_hash(deployment, day) if day in published else None for day in days}
+    span = DayRange(min(days), max(days))
+    return ledger.input_hashes(step.reads, span, deployment.settings.calendar_start)
+
+
+def _runs(steps: Sequence[AnyStep], stale: Mapping[str, set[date]], most_days: int) -> list[Work]:
+    """Neighbouring steps with the same days share a run. Where days must be cut into several runs, steps are done one
+    after the other for all days first, so that no day is computed before its look-ahead.
+    """
+    grouped: list[tuple[list[AnyStep], list[DayRange]]] = []
+    for step in steps:
+        ranges = [part for days in contiguous(stale[step.outputs[0]]) for part in _cut(days, most_days)]
+        if not ranges:
+            continue
+        alone = len(ranges) > 1
+        if grouped and grouped[-1][1] == ranges and not alone:
+            grouped[-1][0].append(step)
+        else:
+            grouped.append(([step], ranges))
+    return [Work(tuple(group), days) for group, ranges in grouped for days in ranges]
+
+
+def _cut(days: DayRange, most: int) -> list[DayRange]:
+    starts = range(0, len(days), most)
+    return [
+        DayRange(days.first + timedelta(days=at), min(days.last, days.first + timedelta(days=at + most - 1)))
+        for at in starts
+    ]

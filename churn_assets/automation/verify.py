@@ -1,0 +1,58 @@
+"""Comparing what is stored with what the ledger says was published: finds loss and tampering, mends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from churn_assets.assets.step import Deployment, split
+from churn_assets.contracts import Contract
+from churn_assets.warehouse import Ledger, read_days
+from churn_assets.warehouse.content_hash import PartitionHashes
+from churn_assets.warehouse.frames import qualified, quoted
+from churn_assets.warehouse.ledger import table_exists
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A partition that is not as published, and in what way."""
+
+    table: str
+    day: date
+    what: str
+
+
+def verify(deployment: Deployment) -> Iterator[tuple[str, int, list[Finding]]]:
+    """For each table: how many partitions were looked at, and what is wrong with them."""
+    with deployment.warehouse.reading() as connection:
+        ledger = Ledger.read(connection)
+        for contract in deployment.contracts.values():
+            published = ledger.of(contract.table)
+            stored = _stored_days(connection, contract)
+            findings = [
+                Finding(contract.table, day, "rows that were never published")
+                for day in sorted(set(stored) - set(published))
+            ]
+            days = sorted(published)
+            for block in split(days, [published[day].rows for day in days], deployment.settings.block_rows):
+                covered = [day for day in days if day in block.days]
+                if block.bucket and block.bucket[0] > 0:
+                    continue  # a partition is hashed whole, however large
+                hashes = PartitionHashes(contract)
+                hashes.add(read_days(connection, contract, block.days))
+                findings += [
+                    Finding(contract.table, day, f"{hashes.rows(day)} rows, published were {published[day].rows}")
+                    if hashes.rows(day) != published[day].rows
+                    else Finding(contract.table, day, "rows differ from what was published")
+                    for day in covered
+                    if hashes.digest(day) != published[day].content_hash
+                ]
+            yield contract.table, len(days), findings
+
+
+def _stored_days(connection: object, contract: Contract) -> dict[date, int]:
+    if not table_exists(connection, contract.table):  # type: ignore[arg-type]
+        return {}
+    query = f"SELECT {quoted(contract.day)}, count(*) FROM {qualified(contract.table)} GROUP BY 1"
+    return dict(connection.execute(query).fetchall())  # type: ignore[attr-defined]

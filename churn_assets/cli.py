@@ -1,0 +1,314 @@
+"""The `churn-assets` command. Every error is one sentence that says what to do, and an exit code that is not 0."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from churn_assets import __version__
+from churn_assets.errors import ChurnError
+from churn_assets.settings import SETTINGS_FILE, Settings
+
+if TYPE_CHECKING:
+    from churn_assets.assets.step import Deployment
+    from churn_assets.automation.backfill import Report
+    from churn_assets.automation.plan import Work
+
+console = Console(highlight=False)
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+
+
+class _OneSentence(click.Group):
+    """Turns what a user can put right into one sentence, and anything else into one that offers --debug."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ChurnError as error:
+            if ctx.params.get("debug"):
+                raise
+            raise click.ClickException(str(error)) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            kind = type(error).__name__
+            raise click.ClickException(f"{kind} was not expected here; run again with 'churn-assets --debug'.") from error
+
+
+@click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder (default: $CHURN_DATA_DIR or data).")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__)
+@click.pass_context
+def cli(ctx: click.Context, data: Path | None, debug: bool) -> None:
+    """From landing files to trustworthy user-day tables."""
+    ctx.obj = data
+
+
+@cli.command()
+@click.argument("users", type=click.Path(path_type=Path))
+@click.argument("events", type=click.Path(path_type=Path))
+@click.option("--start", type=DAY, help="First landing day (default: churn.toml, else the first event's day).")
+@click.option("--end", type=DAY, help="Last landing day (default: churn.toml, else the last event's day).")
+@click.option("--replace", is_flag=True, help="Replace what another dump landed.")
+@click.pass_obj
+def land(data: Path | None, users: Path, events: Path, start: datetime | None, end: datetime | None, replace: bool) -> None:
+    """Split a dump of two flat files, USERS and EVENTS, into landing days."""
+    from churn_assets.landing.dump import land_dump
+
+    settings = Settings.load(data)
+    with _days_bar("Landing") as on_day:
+        landed = land_dump(
+            users, events, settings, start=_date(start), end=_date(end), replace=replace, on_day=on_day
+        )
+    if landed.unchanged:
+        console.print(f"{settings.landing_dir} already holds this dump; nothing changed.")
+    else:
+        console.print(
+            f"Landed {landed.user_rows:,} user rows and {landed.event_rows:,} event rows on {landed.days:,} days, "
+            f"{landed.start} to {landed.end}, in {settings.landing_dir}."
+        )
+    for count, what in (
+        (landed.undated_rows, "rows have no usable date and lie on the first day, to be quarantined"),
+        (landed.moved_event_rows, "events lie outside the calendar and were moved to its nearest day, to be quarantined"),
+    ):
+        if count:
+            console.print(f"[yellow]{count:,} {what}.[/yellow]")
+    console.print("Next: churn-assets backfill")
+
+
+@cli.command()
+@click.option("--users", default=2000, show_default=True, type=click.IntRange(1), help="Users of the world.")
+@click.option("--days", default=120, show_default=True, type=click.IntRange(1, 3653), help="Landing days.")
+@click.option("--start", type=DAY, default="2026-01-01", show_default=True, help="First landing day.")
+@click.option("--seed", default=42, show_default=True, type=click.IntRange(0), help="Same seed, same files.")
+@click.option("--format", "file_format", default="csv", show_default=True, type=click.Choice(["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]))
+@click.option("--replace", is_flag=True, help="Replace days that hold something else.")
+@click.pass_obj
+def generate(data: Path | None, replace: bool, start: datetime, **options: Any) -> None:
+    """Write a synthetic landing: plans, hidden engagement, churn, a weekly rhythm."""
+    _generate(data, start=start.date(), replace=replace, **options)
+    console.print("Next: churn-assets backfill")
+
+
+@cli.command()
+@click.argument("start", type=DAY, required=False)
+@click.argument("end", type=DAY, required=False)
+@click.option("--select", help="Asset selection, such as 'user_daily' or '+user_daily' (default: all).")
+@click.option("--force", is_flag=True, help="Compute the asked days again even if nothing changed.")
+@click.pass_obj
+def backfill(data: Path | None, start: datetime | None, end: datetime | None, select: str | None, force: bool) -> None:
+    """Bring the days START to END up to date (default: the whole calendar), skipping what already is."""
+    from churn_assets.assets.step import Deployment
+    from churn_assets.calendar import DayRange, calendar_days
+
+    deployment = Deployment(Settings.load(data))
+    calendar = calendar_days(deployment.settings)
+    asked = DayRange(_date(start) or calendar.first, _date(end) or _date(start) or calendar.last)
+    if not len(asked) or asked.first not in calendar or asked.last not in calendar:
+        raise ChurnError(f"Days {asked.first} to {asked.last} are not within the calendar, {calendar}; see {SETTINGS_FILE}.")
+    sys.exit(0 if _backfill(deployment, asked, select, force=force) else 1)
+
+
+@cli.command()
+@click.pass_obj
+def status(data: Path | None) -> None:
+    """What is published, and what a backfill would do."""
+    from churn_assets.assets.step import Deployment
+    from churn_assets.automation.backfill import current_ledger, planned
+    from churn_assets.calendar import calendar_days
+
+    deployment = Deployment(Settings.load(data))
+    ledger, todo = current_ledger(deployment), planned(deployment)
+    calendar = calendar_days(deployment.settings)
+    waiting: dict[str, int] = {}
+    for work in todo.works:
+        for table in work.tables:
+            waiting[table] = waiting.get(table, 0) + len(work.days)
+    shown = Table(title=f"{deployment.settings.warehouse_path}, calendar {calendar}", title_justify="left")
+    for heading in ("table", "days", "first", "last", "rows", "to do"):
+        shown.add_column(heading, justify="left" if heading == "table" else "right")
+    for table in deployment.contracts:
+        days = ledger.of(table)
+        rows = sum(entry.rows for entry in days.values())
+        first, last = (str(min(days)), str(max(days))) if days else ("-", "-")
+        shown.add_row(table, f"{len(days):,}", first, last, f"{rows:,}", f"{waiting.get(table, 0):,}")
+    console.print(shown)
+    for sentence in todo.undelivered[:10]:
+        console.print(f"[yellow]{sentence}[/yellow]")
+    if len(todo.undelivered) > 10:
+        console.print(f"[yellow]... and {len(todo.undelivered) - 10} more days without a delivery.[/yellow]")
+    console.print("Everything is up to date." if not todo.works else "Next: churn-assets backfill")
+
+
+@cli.command()
+@click.pass_obj
+def verify(data: Path | None) -> None:
+    """Compare every stored partition with what the ledger says was published."""
+    from churn_assets.assets.step import Deployment
+    from churn_assets.automation.verify import verify as verify_tables
+
+    deployment = Deployment(Settings.load(data))
+    wrong = partitions = 0
+    for table, looked_at, findings in verify_tables(deployment):
+        partitions += looked_at
+        wrong += len(findings)
+        for finding in findings[:5]:
+            console.print(f"[red]{finding.table} {finding.day}: {finding.what}[/red]")
+        if len(findings) > 5:
+            console.print(f"[red]{table}: ... and {len(findings) - 5} more days[/red]")
+    if wrong:
+        raise ChurnError(
+            f"{wrong} of {partitions} partitions are not as published; recompute them with 'churn-assets backfill START END --force'."
+        )
+    console.print(f"All {partitions:,} partitions are as published.")
+
+
+@cli.command()
+@click.option("--users", default=2000, show_default=True, type=click.IntRange(1))
+@click.option("--days", default=120, show_default=True, type=click.IntRange(1, 3653))
+@click.pass_obj
+def demo(data: Path | None, users: int, days: int) -> None:
+    """Generate a world, bring every table up to date, and say where to look."""
+    from churn_assets.assets.step import Deployment
+    from churn_assets.calendar import calendar_days
+
+    settings = _generate(data, start=date(2026, 1, 1), users=users, days=days)
+    deployment = Deployment(settings)
+    passed = _backfill(deployment, calendar_days(settings), None, force=False)
+    if passed:
+        _show_result(deployment)
+        _show_next(settings)
+    sys.exit(0 if passed else 1)
+
+
+def _generate(data: Path | None, *, start: date, days: int, **options: Any) -> Settings:
+    from churn_assets.settings_file import write_calendar
+    from churn_assets.synthetic import generate as generate_world
+
+    settings = Settings.load(data)
+    with _days_bar("Generating", days) as on_day:
+        world = generate_world(settings.landing_dir, start=start, days=days, on_day=on_day, **options)
+    write_calendar(settings.data_dir / SETTINGS_FILE, world.start, world.end)
+    console.print(
+        f"{world.users:,} users and {world.events:,} events on {world.days:,} days, {world.start} to {world.end}, in {settings.landing_dir}."
+    )
+    return Settings.load(data)
+
+
+def _backfill(deployment: Deployment, asked: Any, select: str | None, *, force: bool) -> bool:
+    with console.status("Loading the graph ..."):
+        from churn_assets.automation.backfill import backfill as run_backfill
+        from churn_assets.automation.backfill import planned
+        from churn_assets.definitions import build_definitions
+
+        definitions = build_definitions(deployment.settings)
+        tables = _selected(definitions, select) if select else None
+        todo = planned(deployment, asked, tables=tables, force=force)
+    if not todo.works and not todo.undelivered:
+        console.print(f"Everything is up to date, {asked}.")
+        return True
+    with _bar("partitions") as progress:
+        task = progress.add_task("Backfill", total=todo.partitions)
+
+        def on_run(work: Work) -> None:
+            progress.update(task, description=f"{work.tables[0]} {work.days}")
+
+        def on_progress(table: str, partitions: int) -> None:
+            progress.update(task, advance=partitions, description=table)
+
+        report = run_backfill(definitions, deployment, todo, on_run=on_run, on_progress=on_progress)
+        progress.update(task, description="Backfill")
+    _show_report(report)
+    return report.succeeded
+
+
+def _selected(definitions: Any, select: str) -> set[str]:
+    from dagster import AssetSelection
+
+    try:
+        graph = definitions.get_repository_def().asset_graph
+        found = AssetSelection.from_coercible(select.split(",")).resolve(graph)
+    except Exception as error:
+        raise ChurnError(f"'{select}' is no selection of this graph's assets; see 'dagster asset list'.") from error
+    return {key.to_user_string() for key in found}
+
+
+def _show_report(report: Report) -> None:
+    console.print(f"{report.partitions:,} partitions computed.")
+    for name, days in report.warnings.most_common():
+        console.print(f"[yellow]warning: {name} on {days:,} {'day' if days == 1 else 'days'}[/yellow]")
+    for name, days in report.blocking.most_common():
+        console.print(f"[red]failed: blocking check {name} on {days:,} {'day' if days == 1 else 'days'}[/red]")
+    for sentence in report.failures:
+        click.echo(f"Error: {sentence}", err=True)
+
+
+def _show_result(deployment: Deployment) -> None:
+    query = """SELECT date_trunc('month', as_of_date)::DATE, count(DISTINCT user_id), avg(is_active::INT), sum(total_events)::BIGINT,
+        sum(total_watch_minutes) / 60 FROM churn.user_daily GROUP BY 1 ORDER BY 1"""
+    with deployment.warehouse.reading() as connection:
+        rows = connection.execute(query).fetchall()
+    shown = Table(title="user_daily by month", title_justify="left")
+    for heading in ("month", "users", "active per day", "events", "hours watched"):
+        shown.add_column(heading, justify="right")
+    for month, users, active, events, hours in rows:
+        shown.add_row(f"{month:%Y-%m}", f"{users:,}", f"{active:.1%}", f"{events:,}", f"{hours:,.0f}")
+    console.print(shown)
+
+
+def _show_next(settings: Settings) -> None:
+    console.print(
+        f"""
+[bold]Where to look next[/bold]
+  make ui                          the graph, its partitions and checks, on http://127.0.0.1:3000
+  churn-assets status              what is published
+  {settings.warehouse_path}            schema churn, one table per asset: open it with DuckDB or pandas
+  README.md                        your own data in five lines""",
+        soft_wrap=True,
+    )
+
+
+def _date(day: datetime | None) -> date | None:
+    return day.date() if day else None
+
+
+@contextmanager
+def _bar(unit: str) -> Iterator[Progress]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<34}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield progress
+
+
+@contextmanager
+def _days_bar(what: str, total: int | None = None) -> Iterator[Callable[[date], None]]:
+    with _bar("days") as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda day: progress.update(task, advance=1, description=f"{what} {day}")
+
+
+def main() -> None:
+    """Entry point of the `churn-assets` command."""
+    cli(prog_name="churn-assets")
+
+
+if __name__ == "__main__":
+    main()
