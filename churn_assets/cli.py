@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from churn_assets.assets.step import Deployment
     from churn_assets.automation.backfill import Report
     from churn_assets.automation.plan import Work
+    from churn_assets.calendar import DayRange
 
 console = Console(highlight=False)
 DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -145,11 +147,12 @@ def status(data: Path | None) -> None:
         first, last = (str(min(days)), str(max(days))) if days else ("-", "-")
         shown.add_row(table, f"{len(days):,}", first, last, f"{rows:,}", f"{waiting.get(table, 0):,}")
     console.print(shown)
-    for sentence in todo.undelivered[:10]:
-        console.print(f"[yellow]{sentence}[/yellow]")
-    if len(todo.undelivered) > 10:
-        console.print(f"[yellow]... and {len(todo.undelivered) - 10} more days without a delivery.[/yellow]")
-    console.print("Everything is up to date." if not todo.works else "Next: churn-assets backfill")
+    for sentence in _shortened(todo.impossible):
+        console.print(f"[yellow]{escape(sentence)}[/yellow]")
+    if todo.works:
+        console.print("Next: churn-assets backfill")
+    elif not todo.impossible:
+        console.print("Everything is up to date.")
 
 
 @cli.command()
@@ -207,20 +210,17 @@ def _generate(data: Path | None, *, start: date, days: int, **options: Any) -> S
     return Settings.load(data)
 
 
-def _backfill(deployment: Deployment, asked: Any, select: str | None, *, force: bool) -> bool:
+def _backfill(deployment: Deployment, asked: DayRange, select: str | None, *, force: bool) -> bool:
     with console.status("Loading the graph ..."):
         from churn_assets.automation.backfill import backfill as run_backfill
-        from churn_assets.automation.backfill import planned
-        from churn_assets.definitions import build_definitions
+        from churn_assets.automation.backfill import failing_blocking_checks, planned
+        from churn_assets.graph import build_definitions
 
         definitions = build_definitions(deployment.settings)
         tables = _selected(definitions, select) if select else None
         todo = planned(deployment, asked, tables=tables, force=force)
-    if not todo.works and not todo.undelivered:
-        console.print(f"Everything is up to date, {asked}.")
-        return True
     with _bar("partitions") as progress:
-        task = progress.add_task("Backfill", total=todo.partitions)
+        task = progress.add_task("Backfill", total=todo.partitions, visible=bool(todo.works))
 
         def on_run(work: Work) -> None:
             progress.update(task, description=f"{work.tables[0]} {work.days}")
@@ -228,9 +228,18 @@ def _backfill(deployment: Deployment, asked: Any, select: str | None, *, force: 
         def on_progress(table: str, partitions: int) -> None:
             progress.update(task, advance=partitions, description=table)
 
-        report = run_backfill(definitions, deployment, todo, on_run=on_run, on_progress=on_progress)
+        debug = bool(click.get_current_context().find_root().params["debug"])
+        report = run_backfill(
+            definitions, deployment, todo, on_run=on_run, on_progress=on_progress, raise_on_error=debug
+        )
         progress.update(task, description="Backfill")
-    _show_report(report)
+    if report.succeeded:
+        # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
+        report.blocking += failing_blocking_checks(deployment, tables or deployment.contracts, asked)
+    if not todo.works and report.succeeded:
+        console.print(f"Everything is up to date, {asked}.")
+    else:
+        _show_report(report)
     return report.succeeded
 
 
@@ -251,8 +260,19 @@ def _show_report(report: Report) -> None:
         console.print(f"[yellow]warning: {name} on {days:,} {'day' if days == 1 else 'days'}[/yellow]")
     for name, days in report.blocking.most_common():
         console.print(f"[red]failed: blocking check {name} on {days:,} {'day' if days == 1 else 'days'}[/red]")
-    for sentence in report.failures:
+    if report.blocking:
+        click.echo(
+            "Error: a blocking check failed, so nothing that depends on it was computed; see it in the Dagster UI, "
+            "correct what was delivered, and run 'churn-assets backfill' again.",
+            err=True,
+        )
+    for sentence in _shortened(report.failures):
         click.echo(f"Error: {sentence}", err=True)
+
+
+def _shortened(sentences: Sequence[str], most: int = 10) -> list[str]:
+    rest = len(sentences) - most
+    return [*sentences[:most], *([f"... and {rest} more like these."] if rest > 0 else [])]
 
 
 def _show_result(deployment: Deployment) -> None:

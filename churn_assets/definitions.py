@@ -1,41 +1,6 @@
-"""What Dagster loads: `churn_assets.definitions:defs`."""
+"""What Dagster loads: `churn_assets.definitions:defs`, of the deployment that $CHURN_DATA_DIR names."""
 
-from __future__ import annotations
-
-import warnings
-
-from dagster import BetaWarning, Definitions, PreviewWarning, in_process_executor
-
-from churn_assets.assets.graph import build_assets
-from churn_assets.assets.step import Deployment
-from churn_assets.checks.graph import build_checks
+from churn_assets.graph import build_definitions
 from churn_assets.settings import Settings
-from churn_assets.warehouse.io_manager import ChurnIOManager
-
-
-def build_definitions(settings: Settings) -> Definitions:
-    """The whole product for one deployment."""
-    deployment = Deployment(settings)
-    with warnings.catch_warnings():
-        # Partitioned checks and clipped partition mappings are marked preview and beta in the Dagster this is pinned to.
-        warnings.simplefilter("ignore", PreviewWarning)
-        warnings.simplefilter("ignore", BetaWarning)
-        return _definitions(deployment)
-
-
-def _definitions(deployment: Deployment) -> Definitions:
-    settings = deployment.settings
-    return Definitions(
-        assets=build_assets(deployment),
-        asset_checks=build_checks(settings),
-        resources={
-            "io_manager": ChurnIOManager(
-                database=str(settings.warehouse_path), data_dir=str(settings.data_dir), schema="churn"
-            )
-        },
-        # A process per step costs 2-3 s each; the steps are short and share the warehouse.
-        executor=in_process_executor,
-    )
-
 
 defs = build_definitions(Settings.load())

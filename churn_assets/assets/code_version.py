@@ -5,22 +5,24 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from churn_assets import transforms
 from churn_assets.contracts import Contract
 
 COMPUTING_PACKAGES = ("churn_assets.transforms", "churn_assets.landing")
 """Where results are decided. Contracts enter by their types; what only moves rows around does not count."""
 
 
-def code_version(compute: Callable[..., Any], parameters: Iterable[Any], tables: Iterable[Contract]) -> str:
-    """Twelve hexadecimal digits over the transform's code (comments and docstrings apart), its parameters and the types
-    of its tables.
+def code_version(modules: Iterable[str], parameters: Iterable[Any], tables: Iterable[Contract]) -> str:
+    """Twelve hexadecimal digits over the code of the computing ones among `modules` and what they import (comments and
+    docstrings apart), the step's parameters and the types of its tables.
     """
-    told = [_code(module) for module in _modules_behind(compute.__module__)]
+    told = [_code(module) for module in modules_behind(modules)]
     told += [repr(parameter) for parameter in parameters]
     told += [
         repr([(c.name, c.kind.name, c.nullable, c.minimum, c.maximum, c.provenance) for c in table.columns])
@@ -29,15 +31,25 @@ def code_version(compute: Callable[..., Any], parameters: Iterable[Any], tables:
     return hashlib.blake2b("\n".join(told).encode(), digest_size=6).hexdigest()
 
 
-def _modules_behind(module: str) -> list[str]:
-    """The computing modules that `module` imports, directly or not."""
+def transform_modules(compute: Callable[..., Any]) -> set[str]:
+    """The modules of the transforms that a step's `compute` calls by name, as in `transforms.user_daily(...)`."""
+    called = set(compute.__code__.co_names) & set(transforms.__all__)
+    return {str(getattr(transforms, name).__module__) for name in called}
+
+
+def modules_behind(modules: Iterable[str]) -> list[str]:
+    """The computing modules among `modules`, and those that they import, directly or not."""
     found: set[str] = set()
-    waiting = [module]
+    seen: set[str] = set()
+    waiting = list(modules)
     while waiting:
-        for name in _imports(waiting.pop()):
-            if name.startswith(COMPUTING_PACKAGES) and name not in found:
-                found.add(name)
-                waiting.append(name)
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        if module.startswith(COMPUTING_PACKAGES):
+            found.add(module)
+        waiting += [name for name in _imports(module) if name.startswith(COMPUTING_PACKAGES)]
     return sorted(found)
 
 
@@ -47,18 +59,27 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(Path(path).read_text(encoding="utf-8")) if path else ast.Module(body=[], type_ignores=[])
 
 
-def _imports(module: str) -> Iterable[str]:
+@lru_cache
+def _imports(module: str) -> tuple[str, ...]:
+    """Modules of this package that `module` imports, `from package import module` included."""
+    names: set[str] = set()
     for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if _is_module(node.module, alias.name))
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (package := node.module):
+            given = [f"{package}.{alias.name}" for alias in node.names]
+            names |= {name if _is_module(name) else package for name in given}
+    return tuple(name for name in sorted(names) if _is_module(name))
 
 
-def _is_module(package: str, name: str) -> bool:
-    if not package.startswith(COMPUTING_PACKAGES):
+@lru_cache
+def _is_module(name: str) -> bool:
+    if not name.startswith("churn_assets."):
         return False
-    path = importlib.import_module(package).__file__
-    return bool(path) and Path(str(path)).name == "__init__.py" and (Path(str(path)).parent / f"{name}.py").exists()
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False  # a name within a module
 
 
 @lru_cache

@@ -23,7 +23,7 @@ from dagster import (
 
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import AnyStep, all_steps
-from churn_assets.calendar import DayRange, daily_partitions
+from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions
 from churn_assets.contracts import Column, Contract
 from churn_assets.warehouse.frames import qualified
 from churn_assets.warehouse.io_manager import StoredTable
@@ -57,7 +57,7 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
                 description=_described(deployment.contracts[table], step),
                 metadata=_metadata(deployment.contracts[table]),
                 owners=OWNERS,
-                kinds={"python", "pandas", "duckdb"},
+                kinds={"pandas", "duckdb"},
                 code_version=step.code_version(deployment),
             )
             for table in step.outputs
@@ -77,9 +77,19 @@ def asked_days(context: AssetExecutionContext) -> DayRange:
 
 
 def _described(contract: Contract, step: AnyStep) -> str:
+    """The row in one sentence, where it comes from, its key, and the window it depends on: lists show the beginning."""
     grain = contract.grain[0].upper() + contract.grain[1:]
-    own = f"\n\n{step.description}" if contract.table == step.outputs[0] else ""
-    return f"{grain}. Key: {', '.join(contract.key)}. Partition: {contract.day}.{own}"
+    made = f" {step.description}" if contract.table == step.outputs[0] else f" Made together with {step.outputs[0]}."
+    reads = "; ".join(f"{table} {_days_read(window)}" for table, window in step.reads.items())
+    windows = f" A partition D reads {reads}." if reads else ""
+    return f"{grain}.{made}\n\nKey: {', '.join(contract.key)}. Partition: {contract.day}.{windows}"
+
+
+def _days_read(window: Window) -> str:
+    if window == SAME_DAY:
+        return "of D"
+    first = "the calendar's start" if window.back is None else f"D - {window.back}" if window.back else "D"
+    return f"from {first} to " + (f"D + {window.ahead}" if window.ahead else "D")
 
 
 def _metadata(contract: Contract) -> dict[str, Any]:

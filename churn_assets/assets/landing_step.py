@@ -60,9 +60,8 @@ class LandingStep:
         return (self.name, f"{self.source}_files")
 
     def code_version(self, deployment: Deployment) -> str:
-        return code_version(
-            type(self), [deployment.settings.source(self.source)], [deployment.contracts[name] for name in self.outputs]
-        )
+        tables = [deployment.contracts[name] for name in self.outputs]
+        return code_version([__name__], [deployment.settings.source(self.source)], tables)
 
     def current_input_hash(self, deployment: Deployment, day: date) -> str | None:
         """The input hash `day` would be published with now; None where nothing was delivered."""

@@ -16,9 +16,10 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from churn_assets.assets.code_version import code_version
+from churn_assets.assets.code_version import code_version, transform_modules
 from churn_assets.calendar import DayRange, Window
 from churn_assets.contracts import Contract, contracts
+from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.reading import Bucket
@@ -75,7 +76,8 @@ class Step:
 
     def code_version(self, deployment: Deployment) -> str:
         """Changes when the transform's code, its parameters or the tables' types change; never typed by hand."""
-        return code_version(self.compute, self.parameters, [deployment.contracts[name] for name in self.outputs])
+        tables = [deployment.contracts[name] for name in self.outputs]
+        return code_version(transform_modules(self.compute), self.parameters, tables)
 
     def publications(self, deployment: Deployment, days: DayRange, run_id: str = "") -> Iterator[Publication]:
         """What to publish for `days`, one output after the other. The first streams; the others are by-products of it,
@@ -90,6 +92,7 @@ class Step:
             return ledger.input_hashes(self.reads, days, deployment.settings.calendar_start)
 
         def stream() -> Iterator[pd.DataFrame]:
+            self._require_inputs(deployment, days)
             for block in self._blocks(deployment, days):
                 frame, *by_products = self.compute(self._load(deployment, block), block.days)
                 for contract, by_product in zip(others, by_products, strict=True):
@@ -105,6 +108,17 @@ class Step:
             whole = self.combine.get(contract.table, lambda frames: pd.concat(frames, ignore_index=True))
             frame = parts[0] if len(parts) == 1 else contract.typed(whole(parts))
             yield Publication(contract, days, [frame], input_hashes, version, run_id)
+
+    def _require_inputs(self, deployment: Deployment, days: DayRange) -> None:
+        """A day whose own inputs are not published would come out empty, which nobody could tell from a quiet day."""
+        with deployment.warehouse.reading() as connection:
+            ledger = Ledger.read(connection, self.reads)
+        for table in self.reads:
+            if missing := [day for day in days if day not in ledger.of(table)]:
+                raise ChurnError(
+                    f"{self.name} cannot be computed for {missing[0]}, because {table} is not published there; "
+                    f"materialize it first or with it ('+{self.name}')."
+                )
 
     def _load(self, deployment: Deployment, block: Block) -> dict[str, pd.DataFrame]:
         start = deployment.settings.calendar_start

@@ -18,15 +18,17 @@ AnyStep = LandingStep | Step
 
 
 def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
-    """The steps in an order in which each finds its inputs made."""
+    """The steps in an order in which each finds its inputs made, and so do its tables' checks: that of user_daily counts
+    unmatched_events.
+    """
     return (
         LandingStep("users"),
         LandingStep("events"),
         _clean_users(settings),
         _clean_events(settings),
         _user_day_grid(settings),
-        _user_daily(settings),
         _unmatched_events(settings),
+        _user_daily(settings),
     )
 
 

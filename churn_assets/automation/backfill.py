@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from churn_assets.assets.steps import all_steps
 from churn_assets.automation.instance import ensure_instance
 from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, calendar_days
+from churn_assets.checks.verdict import Stored
 from churn_assets.errors import ChurnError
 from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.progress import listening
@@ -61,19 +62,48 @@ def backfill(
     *,
     on_run: Callable[[Work], None] = lambda _: None,
     on_progress: Callable[[str, int], None] = lambda _table, _partitions: None,
+    raise_on_error: bool = False,
 ) -> Report:
-    """Do the planned runs in order. A run that fails stops what comes after it; what it published stays."""
-    report = Report(failures=list(work.undelivered))
+    """Do the planned runs in order. A run that fails stops what comes after it; what it published stays.
+
+    What a run reads and does not make must pass its blocking checks first: it may stem from a run that they failed.
+    `raise_on_error` lets a step's exception through instead of turning it into a sentence.
+    """
+    report = Report(failures=list(work.impossible))
+    if not work.works:
+        return report
     with dagster_instance(deployment) as instance, listening(on_progress):
         for run in work.works:
+            inputs = {table for step in run.steps for table in step.reads} - set(run.tables)
+            report.blocking += failing_blocking_checks(deployment, inputs, run.days)
+            if report.blocking:
+                break
             on_run(run)
-            result = _execute(definitions, instance, run)
-            report.partitions += run.partitions
+            result = _execute(definitions, instance, run, raise_on_error=raise_on_error)
+            report.partitions += sum(event.is_step_materialization for event in result.all_events)
             _note_checks(result, report)
             if not result.success:
-                report.failures += _failures(result) if not report.blocking else []
+                report.failures += _failures(result, report)
                 break
     return report
+
+
+def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days: DayRange) -> Counter[str]:
+    """Blocking checks of `tables` that stored data fails now, counted over the published ones among `days`."""
+    from churn_assets.checks.graph import all_checks, verdicts
+
+    failing: Counter[str] = Counter()
+    checks = [check for check in all_checks(deployment.settings) if check.blocking and check.table in set(tables)]
+    if not checks or not deployment.settings.warehouse_path.exists():
+        return failing
+    with deployment.warehouse.reading() as connection:
+        ledger = Ledger.read(connection)
+        stored = Stored(connection, deployment.contracts, deployment.settings)
+        for check in checks:
+            if published := [day for day in days if day in ledger.of(check.table)]:
+                judged = verdicts(check, stored, DayRange(published[0], published[-1]))
+                failing[f"{check.table}.{check.name}"] += sum(not judged[day].passed for day in published)
+    return +failing
 
 
 @contextmanager
@@ -81,13 +111,20 @@ def dagster_instance(deployment: Deployment) -> Iterator[DagsterInstance]:
     """The instance runs are recorded in: $DAGSTER_HOME if set, else the deployment's own."""
     from dagster import DagsterInstance
 
-    if not os.environ.get("DAGSTER_HOME"):
-        os.environ["DAGSTER_HOME"] = str(ensure_instance(deployment.settings.dagster_home.resolve()))
-    with DagsterInstance.get() as instance:
-        yield instance
+    given = os.environ.get("DAGSTER_HOME")
+    # The event log's folder is relative to it, so it is set for as long as the instance is in use.
+    os.environ["DAGSTER_HOME"] = given or str(ensure_instance(deployment.settings.dagster_home.resolve()))
+    try:
+        with DagsterInstance.get() as instance:
+            yield instance
+    finally:
+        if not given:
+            del os.environ["DAGSTER_HOME"]
 
 
-def _execute(definitions: Definitions, instance: DagsterInstance, run: Work) -> ExecuteInProcessResult:
+def _execute(
+    definitions: Definitions, instance: DagsterInstance, run: Work, *, raise_on_error: bool
+) -> ExecuteInProcessResult:
     from dagster import AssetKey
 
     keys = [AssetKey(table) for table in run.tables]
@@ -100,7 +137,7 @@ def _execute(definitions: Definitions, instance: DagsterInstance, run: Work) -> 
         asset_selection=keys,
         tags={RANGE_START: run.days.first.isoformat(), RANGE_END: run.days.last.isoformat()},
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        raise_on_error=False,
+        raise_on_error=raise_on_error,
     )
 
 
@@ -111,12 +148,16 @@ def _note_checks(result: ExecuteInProcessResult, report: Report) -> None:
             counter[f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"] += 1
 
 
-def _failures(result: ExecuteInProcessResult) -> list[str]:
+def _failures(result: ExecuteInProcessResult, report: Report) -> list[str]:
+    """A sentence for each step that failed. A failed blocking check fails its step too, but is reported as a check."""
+    errors = [(event.step_key or "", event.step_failure_data.error) for event in result.all_events if event.is_step_failure]
+    if not errors:
+        return ["The run failed before its first step; see it in the Dagster UI."]
     return [
-        _sentence(event.step_key or "", event.step_failure_data.error)
-        for event in result.all_events
-        if event.is_step_failure
-    ] or ["The run failed before its first step; see it in the Dagster UI."]
+        _sentence(step, error)
+        for step, error in errors
+        if not (report.blocking and error is not None and error.cls_name == "DagsterAssetCheckFailedError")
+    ]
 
 
 def _sentence(step: str, error: Any) -> str:
@@ -127,6 +168,4 @@ def _sentence(step: str, error: Any) -> str:
     if error is not None and error.cls_name in ours:
         return str(error.message).split(": ", 1)[1].strip()
     kind = error.cls_name if error is not None else "an unknown error"
-    return f"{step} failed with {kind}; see the run in the Dagster UI, or run again with --debug."
-
-
+    return f"{step} failed with {kind}; see the run in the Dagster UI, or run again with 'churn-assets --debug'."

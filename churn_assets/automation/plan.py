@@ -33,10 +33,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Plan:
-    """Runs in the order to do them, and landing days that cannot be done because nothing was delivered."""
+    """Runs in the order to do them, and sentences about the asked days that cannot be done."""
 
     works: tuple[Work, ...]
-    undelivered: tuple[str, ...]
+    impossible: tuple[str, ...]
 
     @property
     def partitions(self) -> int:
@@ -49,14 +49,18 @@ def plan(
     """Work that brings `steps` up to date on the asked days, and on published days which that work touches.
 
     A partition is up to date if its ledger row names today's code version and the hash of today's inputs. A day whose
-    window holds a day to be computed is computed again: a day made before its look-ahead was there, say.
+    window holds a day to be computed is computed again: a day made before its look-ahead was there, say. Of a day
+    without a delivery nothing is computed, unless it was landed before and its files were taken away since.
     """
     undelivered = _undelivered(deployment, steps, asked)
+    impossible = [sentence for _, sentence in undelivered]
     missing = {day for day, _ in undelivered}
-    wanted = {day for day in asked if day not in missing}
+    never_landed = {day for day in missing if not _landed(steps, ledger, day)}
+    made = {table for step in steps for table in step.outputs}
     stale: dict[str, set[date]] = {}
     for step in steps:
         published = {day for table in step.outputs for day in ledger.of(table)}
+        wanted = set(asked) - never_landed
         touched = {
             day
             for table, window in step.reads.items()
@@ -64,10 +68,25 @@ def plan(
         }
         candidates = wanted | (touched & published)
         done = set() if force else _up_to_date(deployment, step, ledger, candidates)
-        needed = {day for day in candidates if day in touched or day not in done} - missing
+        needed = {day for day in candidates if day in touched or day not in done}
+        if isinstance(step, LandingStep):
+            needed -= missing
+        for table in step.reads:
+            without = {day for day in needed if day not in ledger.of(table) and day not in stale.get(table, set())}
+            needed -= without
+            if table not in made:
+                impossible += [
+                    f"{step.name} cannot be computed for {days}, because {table} is not published there; "
+                    f"select it too: --select '+{step.name}'."
+                    for days in contiguous(without)
+                ]
         stale.update(dict.fromkeys(step.outputs, needed))
     works = _runs(steps, stale, deployment.settings.backfill_chunk_days)
-    return Plan(tuple(works), tuple(sentence for _, sentence in undelivered))
+    return Plan(tuple(works), tuple(impossible))
+
+
+def _landed(steps: Sequence[AnyStep], ledger: Ledger, day: date) -> bool:
+    return all(day in ledger.of(step.name) for step in steps if isinstance(step, LandingStep))
 
 
 def _undelivered(deployment: Deployment, steps: Sequence[AnyStep], asked: DayRange) -> list[tuple[date, str]]:
@@ -77,11 +96,12 @@ def _undelivered(deployment: Deployment, steps: Sequence[AnyStep], asked: DayRan
         for step in steps
         if isinstance(step, LandingStep)
         for day in asked
-        if not _has_files(folder := day_folder(landing_dir, step.source, day))
+        if not _has_delivery(folder := day_folder(landing_dir, step.source, day))
     ]
 
 
-def _has_files(folder: Path) -> bool:
+def _has_delivery(folder: Path) -> bool:
+    """Whether a landing day's folder holds a file that is not a marker."""
     return folder.is_dir() and any(entry.name[0] not in "._" for entry in folder.iterdir())
 
 
@@ -91,9 +111,7 @@ def _touched(window: Window, changed: set[date], days: set[date]) -> set[date]:
         return set()
     if window.back is None:
         return {day for day in days if day + timedelta(days=window.ahead) >= min(changed)}
-    near = {
-        day + timedelta(days=offset) for day in changed for offset in range(-window.ahead, window.back + 1)
-    }
+    near = {day + timedelta(days=offset) for day in changed for offset in range(-window.ahead, window.back + 1)}
     return days & near
 
 

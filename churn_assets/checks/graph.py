@@ -59,7 +59,7 @@ def _checks_of(table: str, checks: list[Check], settings: Settings) -> AssetChec
         AssetCheckSpec(
             name=check.name,
             asset=table,
-            description=check.description,
+            description=check.description[0].upper() + check.description[1:],
             blocking=check.blocking,
             additional_deps=[name for name in check.reads],
             partitions_def=partitions,
@@ -82,7 +82,8 @@ def _checks_of(table: str, checks: list[Check], settings: Settings) -> AssetChec
                     asset_key=AssetKey(table),
                     check_name=check.name,
                     passed=verdict.passed,
-                    metadata=dict(verdict.figures),
+                    # An empty text (no missing days, say) is a line that says nothing.
+                    metadata={name: figure for name, figure in verdict.figures.items() if figure != ""},
                     severity=AssetCheckSeverity.ERROR if check.blocking else AssetCheckSeverity.WARN,
                     blocking=check.blocking,
                     partition=day.isoformat(),

@@ -46,12 +46,11 @@ def clean_events(raw_events: pd.DataFrame, *, first_day: date, last_day: date, r
     outcome.code[copies] = np.where(same, DUPLICATE, REASON_CODE["conflict"])
 
     landed = raw["landing_date"].between(pd.Timestamp(first_day), pd.Timestamp(last_day)).to_numpy()
+    rejected = landed & outcome.quarantined
     return Cleaned(
         accepted=events[landed & outcome.valid].reset_index(drop=True),
-        quarantined=raw.assign(reason=outcome.reasons())[landed & (outcome.code > 0)].reset_index(drop=True),
-        reconciliation=reconcile(
-            raw[landed], outcome.code[landed], {kind: rows[landed] for kind, rows in repairs.items()}
-        ),
+        quarantined=raw[rejected].assign(reason=outcome.reasons(rejected)).reset_index(drop=True),
+        reconciliation=reconcile(raw, landed, outcome, repairs),
     )
 
 
@@ -70,8 +69,8 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
     event_type, type_changed = parsing.labels(source("event_type"), lambda v: _event_type(v, known), missing=None)
     course_id, course_changed = parsing.labels(source("course_id"), parsing.normalised, missing=None)
     repairs["text_normalised"] = type_changed | course_changed
-    outcome.quarantine(parsing.is_missing(event_id), "bad_event_id")
     outcome.quarantine(parsing.is_missing(user_id), "bad_user_id")
+    outcome.quarantine(parsing.is_missing(event_id), "bad_event_id")
     outcome.quarantine(event_time.isna(), "bad_event_time")
     outcome.quarantine(event_type.codes < 0, "bad_event_type")
 
@@ -102,7 +101,7 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
             "course_id": course_id,
             "watch_minutes": minutes,
             "quiz_score": score + 0.0,
-            "amount": amount,
+            "amount": amount + 0.0,
             "landing_date": raw["landing_date"],
             "source_file": raw["source_file"],
             "source_row": raw["source_row"],

@@ -33,6 +33,8 @@ PAYLOAD = ["signup_date", "plan", "is_paid", "country", "marketing_source"]
 UNPAID_PLANS = ("free", "trial", UNKNOWN_PLAN)
 EARLIEST_SIGNUP = pd.Timestamp("1970-01-01")
 """Dates before are placeholders of a source that knows none."""
+NAMIBIA = {"na"}
+"""A country's code (ISO 3166), although elsewhere the word means "not available"."""
 
 
 def clean_users(raw_users: pd.DataFrame, *, first_day: date, last_day: date, rules: CleaningRules) -> Cleaned:
@@ -57,12 +59,11 @@ def clean_users(raw_users: pd.DataFrame, *, first_day: date, last_day: date, rul
     outcome.code[today[unchanged]] = UNCHANGED
 
     landed = raw["landing_date"].between(pd.Timestamp(first_day), pd.Timestamp(last_day)).to_numpy()
+    rejected = landed & outcome.quarantined
     return Cleaned(
         accepted=users[landed & outcome.valid].reset_index(drop=True),
-        quarantined=raw.assign(reason=outcome.reasons())[landed & (outcome.code > 0)].reset_index(drop=True),
-        reconciliation=reconcile(
-            raw[landed], outcome.code[landed], {kind: rows[landed] for kind, rows in repairs.items()}
-        ),
+        quarantined=raw[rejected].assign(reason=outcome.reasons(rejected)).reset_index(drop=True),
+        reconciliation=reconcile(raw, landed, outcome, repairs),
     )
 
 
@@ -118,8 +119,8 @@ def _consecutive(users: pd.DataFrame, outcome: Outcomes) -> tuple[npt.NDArray[np
 
 
 def _attribute(value: str) -> str | None:
-    text = parsing.normalised(value)
-    return None if text is None or text.lower() in parsing.MISSING_WORDS else text.lower()
+    text = (parsing.normalised(value) or "").lower()
+    return None if text in parsing.MISSING_WORDS else parsing.normalised(text)
 
 
 def _plan(value: str, plans: tuple[str, ...]) -> str | None:
@@ -128,8 +129,8 @@ def _plan(value: str, plans: tuple[str, ...]) -> str | None:
 
 
 def _country(value: str) -> str | None:
-    country = _attribute(value)
-    return None if country is None else country.upper()
+    text = (parsing.normalised(value) or "").upper()
+    return None if text.lower() in parsing.MISSING_WORDS - NAMIBIA else parsing.normalised(text)
 
 
 def _truth(value: str) -> str | None:

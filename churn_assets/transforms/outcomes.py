@@ -1,4 +1,7 @@
-"""What becomes of each landed row: accepted, duplicate, unchanged or quarantined. One outcome a row, so that counts add up."""
+"""What becomes of each landed row: accepted, duplicate, unchanged or quarantined.
+
+One outcome a row, so that counts add up.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,10 @@ class Outcomes:
     def valid(self) -> Bools:
         return self.code == ACCEPTED
 
+    @property
+    def quarantined(self) -> Bools:
+        return self.code > ACCEPTED
+
     def quarantine(self, rows: Any, reason: str) -> None:
         self.code[np.asarray(rows, dtype=bool) & self.valid] = REASON_CODE[reason]
 
@@ -48,9 +55,9 @@ class Outcomes:
         for column in columns:
             self.quarantine(holds_nul(raw[column]), "nul_byte")
 
-    def reasons(self) -> pd.Categorical:
-        """Reason per row; null where a row is not quarantined."""
-        return pd.Categorical.from_codes(np.where(self.code > 0, self.code - 1, -1), categories=list(QUARANTINE_REASONS))
+    def reasons(self, quarantined: Bools) -> pd.Categorical:
+        """Reason of each of the rows `quarantined`."""
+        return pd.Categorical.from_codes(self.code[quarantined] - 1, categories=list(QUARANTINE_REASONS))
 
 
 def landing_order(raw: pd.DataFrame) -> pd.DataFrame:
@@ -66,28 +73,31 @@ def landing_order(raw: pd.DataFrame) -> pd.DataFrame:
     return raw.take(order).reset_index(drop=True)
 
 
-def reconcile(raw: pd.DataFrame, outcome: npt.NDArray[np.int8], repairs: Mapping[str, Bools]) -> pd.DataFrame:
-    """One row per landing day and file: rows by outcome, and repairs of accepted rows by kind."""
-    files = raw.groupby(["landing_date", "source_file"], observed=True, sort=True)
+def reconcile(raw: pd.DataFrame, landed: Bools, outcome: Outcomes, repairs: Mapping[str, Bools]) -> pd.DataFrame:
+    """One row per landing day and file of the rows `landed`: rows by outcome, and repairs of accepted rows by kind."""
+    files = raw.loc[landed, ["landing_date", "source_file"]].groupby(
+        ["landing_date", "source_file"], observed=True, sort=True
+    )
     code = files.ngroup().to_numpy()
     groups = files.size().index
 
     def count(rows: Bools) -> npt.NDArray[np.int64]:
         return np.bincount(code[rows], minlength=len(groups)).astype("int64")
 
-    accepted = outcome == ACCEPTED
-    by_kind = {kind: count(rows & accepted) for kind, rows in repairs.items() if rows.any()}
-    repaired = np.logical_or.reduce([np.zeros(len(raw), dtype=bool), *repairs.values()])
+    became = outcome.code[landed]
+    accepted = became == ACCEPTED
+    repaired_as = {kind: rows[landed] & accepted for kind, rows in repairs.items()}
+    by_kind = {kind: count(rows) for kind, rows in repaired_as.items() if rows.any()}
     return pd.DataFrame(
         {
             "landing_date": groups.get_level_values(0),
             "source_file": groups.get_level_values(1),
-            "rows_read": count(np.ones(len(raw), dtype=bool)),
+            "rows_read": count(np.ones(len(became), dtype=bool)),
             "rows_accepted": count(accepted),
-            "rows_duplicate": count(outcome == DUPLICATE),
-            "rows_unchanged": count(outcome == UNCHANGED),
-            "rows_quarantined": count(outcome > 0),
-            "rows_repaired": count(repaired & accepted),
+            "rows_duplicate": count(became == DUPLICATE),
+            "rows_unchanged": count(became == UNCHANGED),
+            "rows_quarantined": count(became > ACCEPTED),
+            "rows_repaired": count(np.logical_or.reduce([np.zeros_like(accepted), *repaired_as.values()])),
             "repairs": [
                 json.dumps({kind: int(counts[i]) for kind, counts in sorted(by_kind.items()) if counts[i]})
                 for i in range(len(groups))

@@ -31,6 +31,7 @@ FALSE_WORDS = frozenset({"0", "0.0", "false", "f", "no", "n"})
 LAST_MICROSECOND = 253_402_300_800_000_000
 """Of the year 9999, counted from 1970."""
 _WHOLE_NUMBER = r"^[0-9]+(\.0*)?$"
+_TIME_DIRECTIVES = ("%H", "%I", "%M", "%S", "%f", "%p", "%z", "%Z", "%c", "%X", "%T", "%R", "%s")
 _DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 # Wider than what Arrow reads as ISO 8601: these only sort out what need not be tried.
 _MAYBE_LOCAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+)?$"
@@ -121,6 +122,10 @@ def instants(values: Series, *, timestamp_format: str, zone: str) -> Series:
     try:
         return _to_utc(_instants(texts.cast(pa.timestamp("us"))), zone)
     except pa.ArrowInvalid:
+        pass
+    try:
+        return _instants(texts.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us")))
+    except pa.ArrowInvalid:
         texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _PAST_MICROSECONDS, r"\1")
     local = _only(texts, pc.match_substring_regex(texts, _MAYBE_LOCAL))
     zoned = _only(texts, pc.match_substring_regex(texts, _MAYBE_ZONED))
@@ -137,7 +142,9 @@ def business_days(instants_utc: Series, timezone: str) -> Series:
 
 
 def days(values: Series, *, timestamp_format: str, zone: str, timezone: str) -> Series:
-    """Business days of dates or timestamps. A bare ISO date is that day, in whatever zone it was written."""
+    """Business days of dates or timestamps. A bare date is that day, in whatever zone it was written."""
+    if _is_date_pattern(timestamp_format):
+        return _from_pattern(_arrow(values), timestamp_format, "UTC")
     texts = pc.utf8_trim_whitespace(_arrow(values))
     bare = pc.match_substring_regex(texts, _DATE_ONLY)
     if timestamp_format != "iso8601" or not pc.any(bare).as_py():
@@ -163,15 +170,26 @@ def labels(
     categories = sorted({value for value in after if value is not None})
     code_of = {value: code for code, value in enumerate(categories)}
     table = np.array([-1 if value is None else code_of[value] for value in after])
-    changed = np.array(
-        [(a or "") != (b or "") and not (a is None and not (b or "").strip()) for b, a in zip(before, after, strict=True)]
-    )
+    changed = np.array([_is_repair(b, a) for b, a in zip(before, after, strict=True)])
     return pd.Categorical.from_codes(table[codes], categories=pd.Index(categories, dtype=object)), changed[codes]
+
+
+def _is_repair(before: str | None, after: str | None) -> bool:
+    return bool((before or "").strip()) if after is None else after != before
 
 
 def holds_nul(values: Series) -> Bools:
     """Which texts hold a NUL byte."""
-    return _bools(pc.match_substring(_arrow(values), "\x00"))
+    texts = _arrow(values)
+    if not _has_zero_byte(texts):
+        return np.zeros(len(texts), dtype=bool)
+    return _bools(pc.match_substring(texts, "\x00"))
+
+
+def _has_zero_byte(texts: Any) -> bool:
+    """Whether any byte under `texts` is zero; a slice's unseen neighbours may make it true, never false."""
+    _, _, data = texts.buffers()
+    return data is not None and data.size > 0 and int(np.frombuffer(data, np.uint8).min()) == 0
 
 
 def _arrow(values: Series) -> Any:
@@ -244,8 +262,15 @@ def _from_epoch(values: Series, *, microseconds_per_unit: int) -> Series:
     return Series(np.where(usable, whole.astype("datetime64[us]"), np.datetime64("NaT", "us")))
 
 
+def _is_date_pattern(timestamp_format: str) -> bool:
+    """Whether the format is a strptime pattern that names no time of day."""
+    return "%" in timestamp_format and not any(directive in timestamp_format for directive in _TIME_DIRECTIVES)
+
+
 def _from_pattern(texts: Any, pattern: str, zone: str) -> Series:
-    encoded = pc.utf8_trim_whitespace(texts).dictionary_encode()
+    # Without the filter pandas reads "now" and "today" as the wall clock, whatever the pattern.
+    encoded = _only(texts, pc.match_substring_regex(texts, "[0-9]"))
+    encoded = pc.utf8_trim_whitespace(encoded).dictionary_encode()
     unique = encoded.dictionary.to_pandas()
     zoned = "%z" in pattern
     parsed = pd.to_datetime(unique, format=pattern, errors="coerce", utc=zoned)

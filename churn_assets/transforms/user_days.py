@@ -22,6 +22,7 @@ COUNTED_TYPES = {
     "payment_failed_count": "payment_failed",
     "support_ticket_count": "support_ticket",
 }
+ACTIVITY_COLUMNS = ["event_id", "event_time", "event_type", "course_id", "watch_minutes", "quiz_score", "amount"]
 Days = npt.NDArray[np.datetime64]
 Positions = npt.NDArray[np.int64]
 
@@ -62,7 +63,7 @@ def user_daily(user_day_grid: pd.DataFrame, clean_events: pd.DataFrame) -> pd.Da
     """
     grid = user_day_grid.reset_index(drop=True)
     taken_by = _grid_rows_of(grid, clean_events)
-    events = clean_events.take(np.flatnonzero(taken_by >= 0))
+    events = clean_events[ACTIVITY_COLUMNS].take(np.flatnonzero(taken_by >= 0))
     row = taken_by[taken_by >= 0]
     # One fixed order, so that sums of floats do not depend on how the events were stored.
     tie = pd.factorize(events["event_id"], sort=True)[0] if events["event_id"].dtype != "int64" else events["event_id"]
@@ -177,7 +178,7 @@ def _grid_rows_of(grid: pd.DataFrame, events: pd.DataFrame) -> Positions:
 
 def _distinct_per_row(row: Positions, code: npt.NDArray[Any], rows: int) -> npt.NDArray[np.int64]:
     given = code >= 0
-    pairs = np.unique(row[given] * (int(code.max(initial=0)) + 1) + code[given].astype("int64"))
+    pairs = pd.unique(row[given] * (int(code.max(initial=0)) + 1) + code[given].astype("int64"))
     return np.bincount(pairs // (int(code.max(initial=0)) + 1), minlength=rows)
 
 

@@ -25,7 +25,10 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 """One for every connection: DuckDB refuses a second connection of a process with other settings."""
-
+TAKEN = ("Could not set lock on file", "being used by another process", "with a different configuration")
+"""What DuckDB says (on Linux and macOS, on Windows, within one process) where waiting helps. Nothing else is waited
+for: a bare "lock" is also in "block", which every report of a damaged file holds.
+"""
 
 _writing = threading.local()
 """The open transaction of this thread by file, whichever object opened it."""
@@ -63,14 +66,19 @@ class Warehouse:
             yield outer
             return
         with self._writer_lock():
+            self._make_file()
             connection = self._connect(read_only=False)
             setattr(_writing, self._file, connection)
             try:
                 connection.begin()
                 yield connection
                 connection.commit()
-            except BaseException:
+            except BaseException as error:
                 self._roll_back(connection)
+                if isinstance(error, duckdb.IOException):  # A full disk, say.
+                    raise ChurnError(
+                        f"{self.path} could not be written, and holds what it held before: {_sentence(error)}."
+                    ) from error
                 raise
             finally:
                 delattr(_writing, self._file)
@@ -84,7 +92,7 @@ class Warehouse:
         try:
             connection.rollback()
         except duckdb.Error:
-            # The engine has invalidated itself (a full disk, say): what was committed stays, closing discards the rest.
+            # The engine has invalidated itself: what was committed stays, closing discards the rest.
             return
 
     @contextmanager
@@ -102,17 +110,28 @@ class Warehouse:
         finally:
             lock.release()
 
+    def _make_file(self) -> None:
+        """Make a new file beside and move it into place: a process killed while DuckDB writes the first headers would
+        leave one that no DuckDB opens.
+        """
+        if self.path.exists():
+            return
+        beside = self.path.with_name(self.path.name + ".new")
+        # A log left behind by a warehouse that was moved away belongs to that one.
+        for leftover in (beside, self.path.with_name(self.path.name + ".wal")):
+            leftover.unlink(missing_ok=True)
+        Warehouse(beside, self._timeout)._connect(read_only=False).close()
+        beside.replace(self.path)
+
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self._timeout
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
                 return duckdb.connect(str(self.path), read_only=read_only, config=CONFIG)
-            except (duckdb.IOException, duckdb.ConnectionException) as error:
-                if not _is_taken(error):
-                    raise ChurnError(
-                        f"{self.path} cannot be opened: {str(error).splitlines()[0].rstrip('.')}."
-                    ) from error
+            except duckdb.Error as error:
+                if not any(phrase in str(error) for phrase in TAKEN):
+                    raise ChurnError(f"{self.path} cannot be opened: {_sentence(error)}.") from error
                 if time.monotonic() > deadline:
                     raise ChurnError(self._taken()) from error
             time.sleep(pause)
@@ -120,11 +139,10 @@ class Warehouse:
 
     def _taken(self) -> str:
         return (
-            f"{self.path} is held by another process for more than {self._timeout:g} seconds; close it there "
-            "(a DuckDB shell, a notebook) or raise lock_timeout_seconds."
+            f"{self.path} was held elsewhere for more than {self._timeout:g} seconds; close it there "
+            "(another run, a DuckDB shell, a notebook) or raise lock_timeout_seconds."
         )
 
 
-def _is_taken(error: duckdb.Error) -> bool:
-    text = str(error)
-    return "lock" in text.lower() or "different configuration" in text
+def _sentence(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0].rstrip(".!")

@@ -31,6 +31,7 @@ class PartitionHashes:
         self._contract = contract
         self._rows: dict[date, int] = {}
         self._lanes: dict[date, tuple[int, int]] = {}
+        self._blocks: dict[date, int] = {}
 
     def add(self, frame: pd.DataFrame) -> None:
         if frame.empty:
@@ -44,16 +45,23 @@ class PartitionHashes:
         starts = np.flatnonzero(np.r_[True, day[1:] != day[:-1]])
         counts = np.diff(np.r_[starts, len(day)])
         firsts, seconds = np.add.reduceat(hashes, starts), np.add.reduceat(second, starts)
-        for at, rows, one, two in zip(day[starts].tolist(), counts.tolist(), firsts.tolist(), seconds.tolist(), strict=True):
+        groups = zip(day[starts].tolist(), counts.tolist(), firsts.tolist(), seconds.tolist(), strict=True)
+        for at, rows, one, two in groups:
             partition = date.fromordinal(at + _EPOCH)
             before = self._lanes.get(partition, (0, 0))
             self._rows[partition] = self._rows.get(partition, 0) + rows
+            self._blocks[partition] = self._blocks.get(partition, 0) + 1
             self._lanes[partition] = ((before[0] + one) % 2**64, (before[1] + two) % 2**64)
 
     @property
     def partitions(self) -> int:
         """How many partitions had a row so far."""
         return len(self._rows)
+
+    @property
+    def in_several_blocks(self) -> list[date]:
+        """Partitions whose rows came in more than one block."""
+        return [partition for partition, blocks in self._blocks.items() if blocks > 1]
 
     def rows(self, partition: date) -> int:
         return self._rows.get(partition, 0)
@@ -90,7 +98,7 @@ def _column_hashes(column: Column, values: pd.Series[Any]) -> Hashes:
         return table[values.cat.codes.to_numpy()]
     if column.nullable and column.kind in (Kind.INTEGER, Kind.FLAG):
         null = values.isna().to_numpy()
-        return np.where(null, NULL_HASH, _scattered(values.fillna(0).to_numpy(dtype="int64")))
+        return np.where(null, NULL_HASH, _scattered(values.to_numpy(dtype="int64", na_value=0)))
     raw = values.to_numpy()
     if column.kind is Kind.NUMBER:
         # One pattern of bits for each value: -0.0 is 0.0, every NaN is null.
@@ -102,7 +110,7 @@ def _column_hashes(column: Column, values: pd.Series[Any]) -> Hashes:
 
 
 def _scattered(values: npt.NDArray[np.int64]) -> Hashes:
-    """High bits folded into low ones: values that differ only there (floats) must not meet when columns are added up."""
+    """High bits folded into low ones: values that differ only there (floats) must not meet when columns are summed."""
     bits = values.view("uint64")
     return (bits ^ (bits >> np.uint64(32))) * SECOND_LANE
 

@@ -1,4 +1,4 @@
-"""Frames and SQL from a contract: DDL, what goes into DuckDB, what comes out. Always by name, always by declared type."""
+"""Frames and SQL from a contract: DDL, what goes into DuckDB, what comes out. Always by name and declared type."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import duckdb
-import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,7 +34,7 @@ def quoted(name: str) -> str:
 
 
 def run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] = ()) -> None:
-    """Execute a statement and take its result, which DuckDB 2 wants finished before the connection does anything else."""
+    """Execute a statement and take its result: DuckDB 2 refuses other work on a connection with an unfinished one."""
     connection.execute(statement, list(parameters)).fetchall()
 
 
@@ -83,12 +83,17 @@ def _to_pandas(column: Column, values: Any) -> Any:
     if column.kind is Kind.TEXT:
         return pd.array(values.cast(pa.string()), dtype=column.dtype)
     if column.kind is Kind.DATE:
-        return values.cast(pa.timestamp("us")).to_numpy()
+        return _own(values.cast(pa.timestamp("us")).to_numpy())
     if column.nullable and column.kind is Kind.INTEGER:
         return values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     if column.nullable and column.kind is Kind.FLAG:
         return values.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
-    return np.ascontiguousarray(values.to_numpy())
+    return _own(values.to_numpy())
+
+
+def _own(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Arrow lends its memory read-only where it can; a frame that nobody may write to is no ordinary frame."""
+    return values if values.flags.writeable and values.flags.c_contiguous else values.copy()
 
 
 def _encoded(values: Any) -> Any:

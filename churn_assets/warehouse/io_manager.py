@@ -1,14 +1,14 @@
-"""The DuckDB IO manager: dagster-duckdb's, with its handler and client replaced by ones that keep the storage promises.
+"""The DuckDB IO manager: dagster-duckdb's, its handler and client replaced by ones that keep the storage promises.
 
-The stock one commits DELETE and INSERT apart, inserts by position, takes types from the first frame and opens read-write
-even to read. Here an output is published in one transaction, and an input is read by contract through Arrow.
+The stock one commits DELETE and INSERT apart, inserts by position, takes types from the first frame and opens the file
+read-write even to read. Here an output is published in one transaction, and an input is read by contract through Arrow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from churn_assets.warehouse.frames import SCHEMA, qualified
 from churn_assets.warehouse.ledger import Published
 from churn_assets.warehouse.publish import Publication, publish
 from churn_assets.warehouse.reading import read_days
+
+NO_DAYS = DayRange(date.max, date.min)
 
 
 class StoredTable:
@@ -120,8 +122,8 @@ class _FrameHandler(DbTypeHandler[pd.DataFrame]):
         self, context: OutputContext, table_slice: TableSlice, obj: pd.DataFrame, connection: duckdb.DuckDBPyConnection
     ) -> None:
         contract, days = self._contract(table_slice), _days(table_slice)
-        if days is None:
-            raise ChurnError(f"{contract.table} is partitioned by day; give its asset the daily partitions.")
+        if not days:
+            raise _not_daily(table_slice)
         publication = Publication(contract, days, [obj], lambda _: dict.fromkeys(days, ""), "", context.run_id)
         _describe(context, publish(connection, publication), publication)
 
@@ -138,19 +140,26 @@ class _FrameHandler(DbTypeHandler[pd.DataFrame]):
     def _contract(self, table_slice: TableSlice) -> Contract:
         if table_slice.table not in self._tables:
             raise ChurnError(
-                f"{table_slice.table} has no contract; this IO manager stores the product's tables only: give the asset "
-                "an IO manager of its own."
+                f"{table_slice.table} has no contract; this IO manager stores the product's tables only: give the "
+                "asset an IO manager of its own."
             )
         return self._tables[table_slice.table]
 
 
 def _days(table_slice: TableSlice) -> DayRange | None:
-    """The partition days of a slice; None for the whole table."""
-    for dimension in table_slice.partition_dimensions or ():
-        if isinstance(dimension.partitions, TimeWindow):
-            window = dimension.partitions
-            return DayRange(window.start.date(), window.end.date() - timedelta(days=1))
-    return None
+    """The partition days of a slice; None for the whole table. A window before the calendar is no days, not all."""
+    if not table_slice.partition_dimensions:
+        return None
+    window, *others = (dimension.partitions for dimension in table_slice.partition_dimensions)
+    if not others and not window:
+        return NO_DAYS
+    if others or not isinstance(window, TimeWindow) or {window.start.time(), window.end.time()} != {time()}:
+        raise _not_daily(table_slice)
+    return DayRange(window.start.date(), window.end.date() - timedelta(days=1))
+
+
+def _not_daily(table_slice: TableSlice) -> ChurnError:
+    return ChurnError(f"{table_slice.table} is partitioned by day; give its asset the daily partitions.")
 
 
 def _describe(context: OutputContext, entries: list[Published], publication: Publication) -> None:

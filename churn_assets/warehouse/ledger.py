@@ -7,7 +7,7 @@ already done is known and loss or tampering is found.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime, timezone
 from hashlib import blake2b
 from itertools import accumulate
@@ -20,14 +20,15 @@ from churn_assets.warehouse.frames import SCHEMA, run
 LEDGER = "publish_ledger"
 LEDGER_TABLE = f"{SCHEMA}.{LEDGER}"
 LEDGER_DDL = f"""CREATE TABLE IF NOT EXISTS {LEDGER_TABLE} (
-    table_name VARCHAR NOT NULL, partition_date DATE NOT NULL, row_count BIGINT NOT NULL, content_hash VARCHAR NOT NULL,
-    input_hash VARCHAR NOT NULL, code_version VARCHAR NOT NULL, run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL)"""
+    table_name VARCHAR NOT NULL, partition_date DATE NOT NULL, row_count BIGINT NOT NULL,
+    content_hash VARCHAR NOT NULL, input_hash VARCHAR NOT NULL, code_version VARCHAR NOT NULL, run_id VARCHAR NOT NULL,
+    published_at TIMESTAMP NOT NULL)"""
 NO_INPUT = 0
 
 
 @dataclass(frozen=True)
 class Published:
-    """A ledger row."""
+    """A ledger row, in the order of its columns; when it was published only the table says."""
 
     table: str
     day: date
@@ -104,9 +105,6 @@ def record(connection: duckdb.DuckDBPyConnection, table: str, days: DayRange, en
         [table, days.first, days.last],
     )
     now = datetime.now(timezone.utc).replace(tzinfo=None)
-    columns = list(zip(*((e.table, e.day, e.rows, e.content_hash, e.input_hash, e.code_version, e.run_id) for e in entries), strict=True))
-    run(
-        connection,
-        f"INSERT INTO {LEDGER_TABLE} SELECT *, ? FROM (SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?))",
-        [now, *map(list, columns)],
-    )
+    columns = zip(*(astuple(entry) for entry in entries), strict=True)
+    lists = ", ".join(["unnest(?)"] * len(fields(Published)))
+    run(connection, f"INSERT INTO {LEDGER_TABLE} SELECT *, ? FROM (SELECT {lists})", [now, *map(list, columns)])

@@ -12,7 +12,7 @@ import pandas as pd
 
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import Contract
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, RefusedFrame
 from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.frames import SCHEMA, create_table, qualified, quoted, run, to_arrow
 from churn_assets.warehouse.gate import admit
@@ -53,6 +53,8 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
         _insert(connection, contract, block)
         tell(contract.table, hashes.partitions - told)
         told = hashes.partitions
+    for day in hashes.in_several_blocks:
+        _refuse_repeats(connection, contract, day)
     inputs = publication.input_hashes(connection)
     entries = [
         Published(
@@ -78,10 +80,10 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, contract: Contract) -> N
         run(connection, create_table(contract))
         return
     stored = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?",
+        "SELECT column_name, data_type, is_nullable FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?",
         [SCHEMA, contract.table],
     ).fetchall()
-    if dict(stored) != {c.name: c.kind.duckdb_type for c in contract.columns}:
+    if set(stored) != {(c.name, c.kind.duckdb_type, c.nullable) for c in contract.columns}:
         raise ChurnError(
             f"Table {SCHEMA}.{contract.table} was made by another contract (an id_type changed, or an older version); "
             "move the warehouse file away and run 'churn-assets backfill'."
@@ -94,6 +96,21 @@ def delete_days(connection: duckdb.DuckDBPyConnection, contract: Contract, days:
         f"DELETE FROM {qualified(contract.table)} WHERE {quoted(contract.day)} BETWEEN ? AND ?",
         [days.first, days.last],
     )
+
+
+def _refuse_repeats(connection: duckdb.DuckDBPyConnection, contract: Contract, day: date) -> None:
+    """The gate sees one block; a key that two blocks of a day share is only seen among the stored rows."""
+    key = ", ".join(map(quoted, contract.key))
+    ((repeated,),) = connection.execute(
+        f"SELECT coalesce(sum(copies - 1), 0) FROM (SELECT count(*) AS copies FROM {qualified(contract.table)} "
+        f"WHERE {quoted(contract.day)} = ? GROUP BY {key} HAVING copies > 1)",
+        [day],
+    ).fetchall()
+    if repeated:
+        raise RefusedFrame(
+            f"{contract.table} ({day}) was not published: {repeated} rows repeat the key ({', '.join(contract.key)}) "
+            "of another block."
+        )
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, block: pd.DataFrame) -> None:

@@ -15,7 +15,7 @@ from churn_assets.warehouse.ledger import table_exists
 
 @dataclass(frozen=True)
 class Bucket:
-    """Rows whose key falls into bucket `number` of `count`. `kind` is what the key means, even where it is still text."""
+    """Rows whose key falls into bucket `number` of `count`. `kind` is what the key means, even while it is text."""
 
     column: str
     kind: Kind
@@ -23,12 +23,14 @@ class Bucket:
     count: int
 
     def condition(self, contract: Contract) -> str:
-        """SQL for it. An integer id still in text may be written in several ways, which must meet in one bucket."""
+        """SQL for it. An integer id still in text may be written in several ways (` 12 `, `012.0`), which must meet in
+        one bucket: its digits before any point decide.
+        """
         column = quoted(self.column)
         if contract.column(self.column).kind is Kind.INTEGER:
             return f"{column} % {self.count:d} = {self.number:d}"
         if self.kind is Kind.INTEGER:
-            column = f"try_cast(trim({column}) AS DOUBLE)"
+            column = f"try_cast(regexp_extract({column}, '[0-9]+') AS BIGINT)"
         return f"coalesce(hash({column}) % {self.count:d}, 0) = {self.number:d}"
 
 

@@ -20,6 +20,8 @@ THREADS = 2
 LATENESS_DAYS = 3
 MISSING = "('', 'unknown', 'n/a', 'na', 'null', 'none', 'nan', '-')"
 PLANS = "('free', 'trial', 'basic', 'standard', 'plus', 'pro', 'premium', 'paid', 'team', 'business', 'enterprise')"
+TRUE, FALSE = "('1', '1.0', 'true', 't', 'yes', 'y')", "('0', '0.0', 'false', 'f', 'no', 'n')"
+TRUTHS = TRUE.replace(")", ", ") + FALSE.removeprefix("(")
 KNOWN = f"({', '.join(map(repr, KNOWN_EVENT_TYPES))})"
 DAY_IN_PATH = r"date=(\d{4}-\d{2}-\d{2})"
 
@@ -71,9 +73,10 @@ def _landed(source: SourceName, landing: Path) -> Iterator[str]:
                r.rowid - before AS source_row, NULL::VARCHAR AS read_error
         FROM read_{source} r JOIN files_of_{source} USING (filename)"""
     yield f"""CREATE TABLE churn.{source}_files AS
-        SELECT landing_date, source_file, rows_read, NULL::VARCHAR AS digest, '[]' AS columns_added,
+        SELECT regexp_extract(file, '{DAY_IN_PATH}', 1)::DATE AS landing_date,
+               file[{len(str(landing)) + 2}:] AS source_file, coalesce(rows_read, 0) AS rows_read, NULL::VARCHAR AS digest, '[]' AS columns_added,
                '[]' AS columns_missing, '{{}}' AS columns_renamed, '{{}}' AS repairs
-        FROM files_of_{source} ORDER BY ALL"""
+        FROM glob('{landing / source}/*/*.csv') LEFT JOIN files_of_{source} ON filename = file ORDER BY ALL"""
     yield f"DROP TABLE read_{source}"
 
 
@@ -86,14 +89,15 @@ def _cleaned_users() -> Iterator[str]:
             FROM churn.raw_users)
         SELECT row, id, signup, landing_date, source_file, source_row,
                if(plan_ IN {PLANS}, plan_, 'unknown') AS plan,
-               CASE WHEN paid_ IN ('1', '1.0', 'true', 't', 'yes', 'y') THEN true
-                    WHEN paid_ IN ('0', '0.0', 'false', 'f', 'no', 'n') THEN false
+               CASE WHEN paid_ IN {TRUE} THEN true WHEN paid_ IN {FALSE} THEN false
                     ELSE if(plan_ IN {PLANS}, plan_, 'unknown') NOT IN ('free', 'trial', 'unknown') END AS is_paid,
                if(country_ IS NULL OR country_ IN {MISSING}, 'UNKNOWN', upper(country_)) AS country,
                if(source_ IS NULL OR source_ IN {MISSING}, 'unknown', source_) AS marketing_source,
                CASE WHEN id IS NULL OR id < 1 THEN 'bad_user_id'
                     WHEN signup IS NULL OR signup < DATE '1970-01-01' THEN 'bad_signup_date' END AS reason,
-               (signup, plan, is_paid, country, marketing_source) AS payload
+               (signup, plan, is_paid, country, marketing_source) AS payload, contains(user_id, '.') AS decimal_id,
+               plan_ IS NULL OR plan_ NOT IN {PLANS} AS no_plan, country_ IS NULL OR country_ IN {MISSING} AS no_country,
+               source_ IS NULL OR source_ IN {MISSING} AS no_source, paid_ IS NULL OR paid_ NOT IN {TRUTHS} AS no_paid
         FROM parsed"""
     # Few users have a second row, and only those need an order.
     yield """CREATE TEMP TABLE judged_users AS
@@ -116,13 +120,27 @@ def _cleaned_users() -> Iterator[str]:
     yield """CREATE TABLE churn.quarantined_users AS
         SELECT r.*, outcome AS reason FROM churn.raw_users r JOIN judged_users j ON r.rowid = j.row
         WHERE outcome NOT IN ('duplicate', 'unchanged')"""
+    repairs = {
+        "country": "no_country",
+        "id_written_as_decimal": "decimal_id",
+        "is_paid": "no_paid",
+        "marketing_source": "no_source",
+        "plan": "no_plan",
+    }
     yield f"""CREATE TABLE churn.users_reconciliation AS
         SELECT landing_date, source_file, count(*) AS rows_read, count(*) FILTER (outcome IS NULL) AS rows_accepted,
                count(*) FILTER (outcome = 'duplicate') AS rows_duplicate,
                count(*) FILTER (outcome = 'unchanged') AS rows_unchanged,
                count(*) - rows_accepted - rows_duplicate - rows_unchanged AS rows_quarantined,
-               0::BIGINT AS rows_repaired, '{{}}' AS repairs
-        FROM churn.raw_users r JOIN judged_users j ON r.rowid = j.row GROUP BY ALL ORDER BY ALL"""
+               count(*) FILTER (outcome IS NULL AND ({" OR ".join(repairs.values())})) AS rows_repaired,
+               {_as_json({kind: f"count(*) FILTER (outcome IS NULL AND {rows})" for kind, rows in repairs.items()})} AS repairs
+        FROM typed_users JOIN judged_users USING (row) GROUP BY landing_date, source_file ORDER BY ALL"""
+
+
+def _as_json(counts: dict[str, str]) -> str:
+    """Counts by kind as a JSON object, without those that are 0."""
+    entries = ", ".join(f"('{kind}', {count})" for kind, count in counts.items())
+    return f"coalesce(map_from_entries(list_filter([{entries}], lambda entry: entry[2] > 0))::JSON::VARCHAR, '{{}}')"
 
 
 def _id(column: str) -> str:
@@ -136,22 +154,23 @@ def _number(column: str) -> str:
 
 def _cleaned_events() -> Iterator[str]:
     repairs = ("amount_not_applicable", "id_written_as_decimal", "minutes_missing", "score_not_applicable")
-    counted = ", ".join(f"count(*) FILTER ({kind} AND reason IS NULL) AS {kind}" for kind in repairs)
+    accepted = "reason IS NULL AND row NOT IN (SELECT row FROM copies)"
+    counted = ", ".join(f"count(*) FILTER ({kind} AND accepted) AS {kind}" for kind in repairs)
     yield f"""CREATE TEMP TABLE typed_events AS
         WITH parsed AS (
             SELECT rowid AS row, landing_date, source_file, source_row,
                    {_id("event_id")} AS event_id, {_id("user_id")} AS user_id,
-                   try_cast(event_time AS TIMESTAMP) AS event_time, event_time::DATE AS event_date,
-                   nullif(trim(event_type), '') AS event_type, nullif(trim(course_id), '') AS course_id,
+                   try_cast(event_time AS TIMESTAMP) AS instant, instant::DATE AS event_date,
+                   nullif(trim(event_type), '') AS kind, nullif(trim(course_id), '') AS course_id,
                    {_number("watch_minutes")} AS minutes, {_number("quiz_score")} AS score, {_number("amount")} AS amount_,
                    (minutes IS NULL OR NOT abs(minutes) <= 1e12) AND trim(watch_minutes) <> ''
                    OR (score IS NULL OR NOT abs(score) <= 1e12) AND trim(quiz_score) <> ''
                    OR (amount_ IS NULL OR NOT abs(amount_) <= 1e12) AND trim(amount) <> '' AS bad_number,
-                   event_type IN {KNOWN} AS is_known, event_type = 'quiz_attempt' AS is_quiz,
-                   event_type IN ('payment_success', 'payment_failed') AS is_paid,
+                   kind IN {KNOWN} AS is_known, kind = 'quiz_attempt' AS is_quiz,
+                   kind IN ('payment_success', 'payment_failed') AS is_paid,
                    contains(r.event_id, '.') OR contains(r.user_id, '.') AS id_written_as_decimal
             FROM churn.raw_events r)
-        SELECT row, event_id, user_id, event_time, event_date, event_type, course_id,
+        SELECT row, event_id, user_id, instant AS event_time, event_date, kind AS event_type, course_id,
                coalesce(minutes, 0) AS watch_minutes, if(is_known AND NOT is_quiz, NULL, score) AS quiz_score,
                if(is_known AND NOT is_paid, NULL, amount_) AS amount, landing_date, source_file, source_row,
                id_written_as_decimal, minutes IS NULL AS minutes_missing,
@@ -159,8 +178,8 @@ def _cleaned_events() -> Iterator[str]:
                is_known AND NOT is_paid AND amount_ IS NOT NULL AS amount_not_applicable,
                CASE WHEN event_id IS NULL OR event_id < 1 THEN 'bad_event_id'
                     WHEN user_id IS NULL OR user_id < 1 THEN 'bad_user_id'
-                    WHEN event_time IS NULL THEN 'bad_event_time'
-                    WHEN event_type IS NULL THEN 'bad_event_type'
+                    WHEN instant IS NULL THEN 'bad_event_time'
+                    WHEN kind IS NULL THEN 'bad_event_type'
                     WHEN bad_number THEN 'bad_number'
                     WHEN minutes < 0 THEN 'negative_minutes'
                     WHEN is_quiz AND score IS NULL THEN 'quiz_without_score'
@@ -180,10 +199,10 @@ def _cleaned_events() -> Iterator[str]:
           ON a.event_id = b.event_id AND a.landing_date BETWEEN b.landing_date - {LATENESS_DAYS} AND b.landing_date
          AND a.row < b.row
         GROUP BY b.row"""
-    yield """CREATE TABLE churn.clean_events AS
+    yield f"""CREATE TABLE churn.clean_events AS
         SELECT event_id, user_id, event_time, event_date, event_type, course_id, watch_minutes, quiz_score, amount,
                landing_date, source_file, source_row
-        FROM typed_events WHERE reason IS NULL AND row NOT IN (SELECT row FROM copies)"""
+        FROM typed_events WHERE {accepted}"""
     yield """CREATE TEMP TABLE rejected_events AS
         SELECT row, reason AS outcome FROM typed_events WHERE reason IS NOT NULL UNION ALL SELECT row, outcome FROM copies"""
     yield """CREATE TABLE churn.quarantined_events AS
@@ -191,17 +210,16 @@ def _cleaned_events() -> Iterator[str]:
         WHERE outcome <> 'duplicate'"""
     yield f"""CREATE TABLE churn.events_reconciliation AS
         WITH read AS (
-            SELECT landing_date, source_file, count(*) AS rows_read, count(*) FILTER (
-                       ({" OR ".join(repairs)}) AND reason IS NULL) AS repaired, {counted}
-            FROM typed_events GROUP BY ALL),
+            SELECT landing_date, source_file, count(*) AS rows_read,
+                   count(*) FILTER (({" OR ".join(repairs)}) AND accepted) AS repaired, {counted}
+            FROM (SELECT *, {accepted} AS accepted FROM typed_events) GROUP BY landing_date, source_file),
         rejected AS (
             SELECT source_file, count(*) AS rejected, count(*) FILTER (outcome = 'duplicate') AS duplicate
             FROM rejected_events x JOIN churn.raw_events r ON r.rowid = x.row GROUP BY ALL)
         SELECT landing_date, source_file, rows_read, rows_read - coalesce(rejected, 0) AS rows_accepted,
                coalesce(duplicate, 0) AS rows_duplicate, 0::BIGINT AS rows_unchanged,
                coalesce(rejected - duplicate, 0) AS rows_quarantined, repaired AS rows_repaired,
-               coalesce(map_from_entries(list_filter([{", ".join(f"('{kind}', {kind})" for kind in repairs)}],
-                        lambda entry: entry[2] > 0))::JSON::VARCHAR, '{{}}') AS repairs
+               {_as_json({kind: kind for kind in repairs})} AS repairs
         FROM read LEFT JOIN rejected USING (source_file) ORDER BY ALL"""
 
 
@@ -218,32 +236,27 @@ def _user_days(first: date, last: date) -> Iterator[str]:
                greatest(counts_from, first_signup, DATE '{first}') AS from_date,
                least(coalesce(next_landing, DATE '9999-12-31'), DATE '{last}' + 1) AS until_date
         FROM ordered"""
-    yield """CREATE TABLE churn.user_day_grid AS
-        SELECT user_id, (from_date + n)::DATE AS as_of_date, signup_date, plan, is_paid, country, marketing_source,
-               as_of_date - signup_date AS days_since_signup
-        FROM (SELECT *, unnest(range(0, until_date - from_date))::INTEGER AS n FROM versions WHERE until_date > from_date)"""
+    # DuckDB makes a nested loop of this; unnesting a range of days per version took a fifth longer.
+    yield f"""CREATE TABLE churn.user_day_grid AS
+        SELECT user_id, day AS as_of_date, signup_date, plan, is_paid, country, marketing_source,
+               day - signup_date AS days_since_signup
+        FROM (SELECT unnest(range(DATE '{first}', DATE '{last}' + 1, INTERVAL 1 DAY))::DATE AS day)
+        JOIN versions ON day >= from_date AND day < until_date"""
+    # Lists beat a window function for the sessions (4.8 s against 7.4 s at 5M rows), and count(DISTINCT) for the courses.
     yield """CREATE TEMP TABLE activity AS
-        WITH ordered AS (
-            SELECT *, event_time - lag(event_time) OVER (PARTITION BY user_id, event_date ORDER BY event_time) AS pause
-            FROM churn.clean_events),
-        by_course AS (
-            SELECT user_id, event_date, course_id, count(*) AS events,
-                   count(*) FILTER (event_type = 'login') AS logins, sum(watch_minutes) AS minutes,
-                   count(*) FILTER (event_type = 'quiz_attempt') AS attempts,
-                   sum(quiz_score) FILTER (event_type = 'quiz_attempt') AS scores,
-                   count(*) FILTER (event_type = 'course_enroll') AS enrollments,
-                   count(*) FILTER (event_type = 'payment_success') AS payments,
-                   count(*) FILTER (event_type = 'payment_failed') AS failures,
-                   sum(amount) FILTER (event_type = 'payment_success') AS paid,
-                   count(*) FILTER (event_type = 'support_ticket') AS tickets,
-                   count(*) FILTER (pause IS NULL OR pause > INTERVAL 30 MINUTES) AS sessions
-            FROM ordered GROUP BY ALL)
-        SELECT user_id, event_date, sum(events)::BIGINT AS events, sum(logins)::BIGINT AS logins, sum(minutes) AS minutes,
-               sum(attempts)::BIGINT AS attempts, count(course_id) AS courses, sum(scores) AS scores,
-               sum(enrollments)::BIGINT AS enrollments, sum(payments)::BIGINT AS payments,
-               sum(failures)::BIGINT AS failures, sum(paid) AS paid, sum(tickets)::BIGINT AS tickets,
-               sum(sessions)::BIGINT AS sessions
-        FROM by_course GROUP BY ALL"""
+        SELECT user_id, event_date, count(*) AS events, count(*) FILTER (event_type = 'login') AS logins,
+               sum(watch_minutes) AS minutes, count(*) FILTER (event_type = 'quiz_attempt') AS attempts,
+               len(list_distinct(list(course_id))) AS courses,
+               sum(quiz_score) FILTER (event_type = 'quiz_attempt') AS scores,
+               count(*) FILTER (event_type = 'course_enroll') AS enrollments,
+               count(*) FILTER (event_type = 'payment_success') AS payments,
+               count(*) FILTER (event_type = 'payment_failed') AS failures,
+               sum(amount) FILTER (event_type = 'payment_success') AS paid,
+               count(*) FILTER (event_type = 'support_ticket') AS tickets,
+               list_sort(list(event_time)) AS times,
+               1 + len(list_filter(range(2, len(times) + 1),
+                                   lambda n: times[n] - times[n - 1] > INTERVAL 30 MINUTES)) AS sessions
+        FROM churn.clean_events GROUP BY user_id, event_date"""
     yield """CREATE TABLE churn.user_daily AS
         SELECT g.*, coalesce(events, 0) AS total_events, coalesce(logins, 0) AS total_logins,
                coalesce(minutes, 0) AS total_watch_minutes, coalesce(attempts, 0) AS total_quiz_attempts,

@@ -1,0 +1,113 @@
+# Everything a person does with this repository. `make` alone lists it; the first target that needs it makes .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?=
+VENV ?= .venv
+WORKERS ?= 2
+PORT ?= 3000
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+CONSTRAINTS := .ci/constraints.txt
+
+# Neither library sends usage reports from here.
+export DAGSTER_DISABLE_TELEMETRY := yes
+export GX_ANALYTICS_ENABLED := False
+# Set, it makes each of the many Python processes below compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: CHURN_DATA_DIR (data), PYTHON (the newest of 3.10 to 3.13), VENV (.venv), WORKERS (2), PORT (3000)"
+
+.PHONY: demo
+demo: $(READY) ## Generate a synthetic product, compute every table, say where to look
+	@$(BIN)/churn-assets demo
+
+.PHONY: ui
+ui: $(READY) ## The Dagster UI on this machine only: graph, partitions, checks, schedules
+	@data="$${CHURN_DATA_DIR:-data}" && mkdir -p "$$data" && CHURN_DATA_DIR="$$(cd "$$data" && pwd)" && export CHURN_DATA_DIR && \
+	DAGSTER_HOME="$$($(BIN)/python -c "$$DAGSTER_HOME_OF_DATA")" && export DAGSTER_HOME && \
+	exec $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT)
+
+define DAGSTER_HOME_OF_DATA
+import sys
+from churn_assets.automation.instance import ensure_instance
+from churn_assets.errors import ChurnError
+from churn_assets.settings import Settings
+try:
+    settings = Settings.load()
+    settings.calendar_start
+    print(ensure_instance(settings.dagster_home))
+except ChurnError as error:
+    sys.exit(f"Error: {error}")
+endef
+export DAGSTER_HOME_OF_DATA
+
+.PHONY: test
+test: $(READY) ## All tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+.PHONY: test-fast
+test-fast: $(READY) ## The tests that take seconds
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow'
+
+.PHONY: lint
+lint: $(READY) ## Style and common mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+
+.PHONY: types
+types: $(READY) ## Types, strictly
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: $(READY) ## How long it takes and how much memory, here
+	$(BIN)/python -m churn_assets_tests.bench
+
+.PHONY: docs
+docs: $(READY) ## Write docs/tables.md from the contracts
+	$(BIN)/python -m churn_assets.contracts > docs/.tables.md.new
+	mv docs/.tables.md.new docs/tables.md
+
+.PHONY: constraints
+constraints: $(READY) ## Renew the tested versions within what setup.cfg allows
+	$(BIN)/python -m pip install --quiet uv
+	sed -n '/^#/p' $(CONSTRAINTS) > $(CONSTRAINTS).new
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-python-downloads \
+		--no-header --no-annotate --upgrade --extra dev setup.cfg >> $(CONSTRAINTS).new
+	mv $(CONSTRAINTS).new $(CONSTRAINTS)
+
+.PHONY: clean
+clean: ## Remove .venv and what tools leave behind; never the data folder
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .tmp_dagster_home_*
+	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
+
+.PHONY: venv
+venv: $(READY) ## Create .venv and install into it; the others do it when needed
+.venv: $(READY)
+
+USABLE = import sys, ssl, sqlite3; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+
+$(READY): setup.cfg $(CONSTRAINTS)
+	@if ! $(BIN)/python -c '$(USABLE)' 2>/dev/null; then \
+		fits=; found=; \
+		for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3.10 python3 python); do \
+			"$$python" -c '$(USABLE)' 2>/dev/null || continue; \
+			found=$${found:-$$python}; \
+			if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then fits=$$python; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo "Python 3.10, 3.11, 3.12 or 3.13 is needed; install one, or name one with 'make PYTHON=/path/to/python'." >&2; exit 1; \
+		elif [ -z "$$fits" ]; then \
+			echo "$$found lacks the venv module; install it (Debian and Ubuntu: apt-get install python3-venv), or name another Python with 'make PYTHON=...'." >&2; exit 1; \
+		fi; \
+		echo "Creating $(VENV) with $$("$$fits" --version)"; \
+		"$$fits" -m venv --clear "$(VENV)"; \
+	fi
+	@echo "Installing into $(VENV), which takes a minute or two the first time ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@

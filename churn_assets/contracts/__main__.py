@@ -1,0 +1,85 @@
+"""`python -m churn_assets.contracts` prints docs/tables.md. What it says comes from the contracts; nothing is typed twice."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from churn_assets.contracts.base import Column, Contract
+from churn_assets.contracts.tables import QUARANTINE_REASONS, UNMATCHED_REASONS, contracts
+from churn_assets.settings import Settings
+
+INTRODUCTION = """\
+# Tables
+
+DuckDB schema `churn` of `<data>/warehouse.duckdb`, in the order they are computed; the name of a table is the name of its
+asset. A partition is one day, the *partition column*, and is replaced whole. Nothing is stored that breaks what is written here:
+types, nulls, limits (inclusive), keys and rules are checked before a day is published.
+
+Instants are UTC. An id is `BIGINT` from 1 up, or `VARCHAR` where the source's `id_type` is `string`
+([settings](settings.md)). Columns marked ° say where a row came from, not what it says; two days that differ only there have
+the same content hash.
+
+Written by `make docs` from the contracts in `churn_assets/contracts/`; edit those.
+"""
+
+
+def tables_page(tables: Mapping[str, Contract]) -> str:
+    """Markdown: an overview, a section for each table, and the reasons rows are kept apart for."""
+    overview = [[_link(table), _code(c.day), c.grain] for table, c in tables.items()]
+    parts = [
+        INTRODUCTION,
+        _grid(["table", "partition column", "a row is"], overview),
+        *(_section(contract) for contract in tables.values()),
+        "## Reasons\n",
+        _reasons("quarantined_users and quarantined_events", QUARANTINE_REASONS),
+        _reasons("unmatched_events", UNMATCHED_REASONS),
+    ]
+    return "\n".join(parts)
+
+
+def _section(contract: Contract) -> str:
+    key = ", ".join(map(_code, contract.key))
+    heading = f"## {contract.table}\n\nA row is {contract.grain}. Key: {key}. Partition column: {_code(contract.day)}.\n\n"
+    columns = _grid(["column", "type", "unit", "null", "limits", "meaning"], [_row(c) for c in contract.columns])
+    rules = "".join(f"- `{rule.name}`: {rule.sentence}\n" for rule in contract.rules)
+    return heading + columns + (f"\nRules, each row:\n\n{rules}" if rules else "")
+
+
+def _row(column: Column) -> list[str]:
+    name = _code(column.name) + (" °" if column.provenance else "")
+    null = "yes" if column.nullable else "no"
+    return [name, _code(column.kind.duckdb_type), column.unit, null, _limits(column), column.description]
+
+
+def _limits(column: Column) -> str:
+    low, high = column.minimum, column.maximum
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"≥ {low:g}"
+    return f"≤ {high:g}" if low is None else f"{low:g} … {high:g}"
+
+
+def _reasons(where: str, reasons: Mapping[str, str]) -> str:
+    return f"Of {where}:\n\n" + _grid(["reason", "meaning"], [[_code(name), text] for name, text in reasons.items()])
+
+
+def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; cells lose nothing but get their bars escaped."""
+    lines = [headings, ["---"] * len(headings), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _link(table: str) -> str:
+    return f"[{table}](#{table})"
+
+
+if __name__ == "__main__":
+    # The defaults, whatever this machine's environment says: the page is the same everywhere.
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    sys.stdout.write(tables_page(contracts(Settings.model_construct())))

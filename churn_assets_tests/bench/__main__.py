@@ -1,0 +1,78 @@
+"""The benchmarks as one command: `python -m churn_assets_tests.bench`. Exits 1 where a limit is exceeded."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from churn_assets_tests.bench.measure import GIBIBYTE, Benchmark, Result, Taken, compare
+from churn_assets_tests.bench.next_day import next_day
+from churn_assets_tests.bench.store import REFERENCE, Store
+from churn_assets_tests.bench.tables import against_sql, against_textbook
+from churn_assets_tests.bench.whole_calendar import whole_calendar
+
+BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
+    "calendar": whole_calendar,
+    "sql": against_sql,
+    "textbook": against_textbook,
+    "next-day": next_day,
+}
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(list(BENCHMARKS)), help="Only these (repeatable).")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Times each side is run; medians are shown.")
+@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Size of the worlds, to try it small; the limits are meant for 1.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Make the worlds here and keep them for next time.")
+@click.option("--reference", default=REFERENCE, type=click.Path(path_type=Path), help="Folder of the peer's users.csv.gz and events.csv.gz.")
+def main(only: tuple[str, ...], runs: int, scale: float, keep: Path | None, reference: Path) -> None:
+    """Ratios of two timings of one run; the machine's own speed drops out."""
+    results = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (keep or Path(temporary)).resolve() / f"scale-{scale:g}"
+        folder.mkdir(parents=True, exist_ok=True)
+        store = Store(folder, scale, reference)
+        for name in only or BENCHMARKS:
+            results.append(_measured(name, store, runs))
+    console.print(_shown(results, runs))
+    sys.exit(0 if all(result.kept for result in results) else 1)
+
+
+def _measured(name: str, store: Store, runs: int) -> Result:
+    def on_run(side: str, taken: Taken) -> None:
+        console.print(f"[dim]{name}: {side} {taken.seconds:.1f} s ({taken.cpu_seconds:.1f} s of processor), {taken.peak_bytes / GIBIBYTE:.2f} GiB[/dim]")
+
+    console.print(f"[dim]{name}: making its world ...[/dim]")
+    return compare(BENCHMARKS[name](store), store.folder, runs, on_run)
+
+
+def _shown(results: list[Result], runs: int) -> Table:
+    table = Table(title=f"Medians of {runs}", title_justify="left", show_lines=True)
+    for heading in ("work", "against"):
+        table.add_column(heading, ratio=1)
+    for heading in ("ours (s)", "theirs (s)", "ratio", "at most", "peak memory"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        most = result.benchmark.peak_bytes_at_most
+        colour = "green" if result.kept else "red"
+        table.add_row(
+            result.benchmark.work,
+            result.benchmark.against,
+            f"{result.ours.seconds:.1f}",
+            f"{result.theirs.seconds:.1f}",
+            f"[{colour}]{result.ratio:.2f}[/{colour}]",
+            f"{result.benchmark.at_most:g}" + (f", {most / GIBIBYTE:g} GiB" if most else ""),
+            f"{result.ours.peak_bytes / GIBIBYTE:.2f} GiB ({result.theirs.peak_bytes / GIBIBYTE:.2f})",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()

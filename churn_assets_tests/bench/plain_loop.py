@@ -1,0 +1,25 @@
+"""Every table of a data folder's whole calendar, made by the product's own steps in a plain loop: no Dagster, no checks."""
+
+import sys
+from pathlib import Path
+
+from churn_assets.assets.step import Deployment
+from churn_assets.assets.steps import all_steps
+from churn_assets.calendar import DayRange
+from churn_assets.settings import Settings
+from churn_assets.warehouse import publish
+
+
+def build(data: Path) -> None:
+    settings = Settings.load(data)
+    if settings.end_date is None:
+        raise SystemExit(f"{data} has no end_date.")
+    deployment, days = Deployment(settings), DayRange(settings.calendar_start, settings.end_date)
+    for step in all_steps(settings):
+        for publication in step.publications(deployment, days):
+            with deployment.warehouse.writing() as connection:
+                publish(connection, publication)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))

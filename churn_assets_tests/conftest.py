@@ -1,0 +1,49 @@
+"""Fixtures shared by the tests of the whole graph. Each test changes only its own copy."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import worlds
+
+
+@pytest.fixture(autouse=True)
+def _no_deployment_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer's shell points at is never read, let alone written."""
+    for name in ("CHURN_DATA_DIR", "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def landed_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("landed") / "data"
+    worlds.small_world(data)
+    return data
+
+
+@pytest.fixture(scope="session")
+def computed_template(tmp_path_factory: pytest.TempPathFactory, landed_template: Path) -> Path:
+    data = tmp_path_factory.mktemp("computed") / "data"
+    shutil.copytree(landed_template, data)
+    worlds.run_plainly(data)
+    return data
+
+
+@pytest.fixture
+def landed(tmp_path: Path, landed_template: Path) -> Path:
+    """The data folder of a small world of which nothing is computed."""
+    return Path(shutil.copytree(landed_template, tmp_path / "data"))
+
+
+@pytest.fixture
+def computed(tmp_path: Path, computed_template: Path) -> Path:
+    """The data folder of a small world of which everything is computed; no Dagster has seen it."""
+    return Path(shutil.copytree(computed_template, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def expected(computed_template: Path) -> worlds.Hashes:
+    """Content hashes of the small world, computed in one go."""
+    return worlds.hashes(computed_template)

@@ -1,0 +1,267 @@
+"""The graph: the same bytes however one gets there, and what Dagster shows of each table and partition."""
+
+from __future__ import annotations
+
+import random
+from datetime import date
+from pathlib import Path
+
+import pytest
+from dagster import AssetKey, AssetRecordsFilter, Definitions, DagsterInstance, TimeWindowPartitionMapping
+from worlds import (
+    CALENDAR,
+    DAYS,
+    LATENESS,
+    Hashes,
+    bring_back,
+    day,
+    days,
+    deployment_of,
+    differing,
+    hashes,
+    query,
+    run_plainly,
+    run_with_dagster,
+    withdraw,
+    write_settings,
+)
+
+from churn_assets.assets.steps import all_steps
+from churn_assets.automation.backfill import backfill, dagster_instance, planned
+from churn_assets.automation.verify import verify
+from churn_assets.calendar import LONGEST_HISTORY_DAYS
+from churn_assets.graph import build_definitions
+from churn_assets.settings import Settings
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+# --- the world these tests stand on is not a trivial one ---
+
+
+def test_the_small_world_has_late_events_plan_changes_and_rows_of_every_fate(computed: Path) -> None:
+    late = "SELECT count(*) FROM churn.clean_events WHERE landing_date > event_date"
+    changed = "SELECT count(*) FROM (FROM churn.clean_users SELECT user_id GROUP BY 1 HAVING count(DISTINCT plan) > 1)"
+    assert query(computed, late)[0][0] > 20 and query(computed, changed)[0][0] >= 1
+    reasons = dict(query(computed, "SELECT reason, count(*) FROM churn.quarantined_events GROUP BY 1"))
+    assert reasons == {
+        "negative_minutes": 1,
+        "future": 1,
+        "too_late": 1,
+        "conflict": 1,
+        "malformed_row": 1,
+        "bad_event_time": 1,
+    }
+    assert query(computed, "SELECT reason, count(*) FROM churn.unmatched_events GROUP BY 1") == [("unknown_user", 1)]
+    assert query(computed, "SELECT reason, count(*) FROM churn.quarantined_users GROUP BY 1") == [("bad_signup_date", 1)]
+
+
+# --- the same bytes ---
+
+
+def test_one_range_run_publishes_what_a_plain_loop_over_the_steps_does(landed: Path, expected: Hashes) -> None:
+    assert run_with_dagster(landed).succeeded
+    assert not differing(hashes(landed), expected)
+    assert not [finding for _, _, findings in verify(deployment_of(landed)) for finding in findings]
+
+
+def test_day_by_day_then_backfill(landed: Path, expected: Hashes) -> None:
+    for number in range(1, DAYS + 1):
+        assert run_with_dagster(landed, days(number)).succeeded
+    # Each new day restated the days it touched, so the last backfill finds nothing to do.
+    assert not planned(deployment_of(landed)).works
+    assert not differing(hashes(landed), expected)
+
+
+def test_each_day_as_if_alone_then_backfill(landed: Path, expected: Hashes) -> None:
+    for number in range(1, DAYS + 1):
+        one_day_alone(landed, day(number))
+    assert differing(hashes(landed), expected), "days computed without their look-ahead are not final yet"
+    assert run_with_dagster(landed).succeeded
+    assert not differing(hashes(landed), expected)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_shuffled_days_then_backfill(landed: Path, expected: Hashes, seed: int) -> None:
+    shuffled = list(CALENDAR)
+    random.Random(seed).shuffle(shuffled)
+    for at in shuffled:
+        one_day_alone(landed, at)
+    assert run_with_dagster(landed).succeeded
+    assert not differing(hashes(landed), expected)
+
+
+@pytest.mark.parametrize("chunk", [1, 5])
+def test_chunks(landed: Path, expected: Hashes, chunk: int) -> None:
+    write_settings(landed, backfill_chunk_days=chunk)
+    if chunk == 1:
+        run_plainly(landed)
+    else:
+        assert run_with_dagster(landed).succeeded
+    assert not differing(hashes(landed), expected)
+
+
+def test_a_gap_and_its_refill(landed: Path, expected: Hashes) -> None:
+    withdraw(landed, day(6))
+    report = run_with_dagster(landed)
+    assert [f"date={day(6)}" in sentence for sentence in report.failures] == [True, True]
+    assert not report.blocking and report.partitions == (DAYS - 1) * len(deployment_of(landed).contracts)
+    assert report.warnings["user_daily.window_of_clean_events"] == LATENESS, "the days whose window lacks day 6"
+    bring_back(landed, day(6))
+    assert run_with_dagster(landed).succeeded
+    assert not differing(hashes(landed), expected)
+
+
+@pytest.mark.parametrize("block_rows", [1, 7, 100])
+def test_tiny_blocks_that_split_days_into_key_buckets(landed: Path, expected: Hashes, block_rows: int) -> None:
+    write_settings(landed, block_rows=block_rows)
+    run_plainly(landed, None if block_rows > 1 else days(1, 2))
+    found = hashes(landed)
+    if block_rows == 1:
+        run_plainly(landed_days := landed, days(1, 2), force=True)
+        assert found == hashes(landed_days)
+    else:
+        assert not differing(found, expected)
+
+
+def test_an_empty_day_is_published_as_a_day_without_rows(landed: Path) -> None:
+    for source in ("users", "events"):
+        for file in (landed / "landing" / source / f"date={day(1)}").iterdir():
+            file.write_text(file.read_text().splitlines()[0] + "\n")
+    report = run_with_dagster(landed, days(1))
+    assert not report.failures and not report.blocking
+    assert {table: at for table, at in hashes(landed)} == dict.fromkeys(deployment_of(landed).contracts, day(1))
+    assert query(landed, "SELECT count(*) FROM churn.user_daily") == [(0,)]
+
+
+def test_partitions_computed_are_counted_from_what_was_published(landed: Path) -> None:
+    (landed / "landing/events" / f"date={day(3)}" / "events.csv").write_bytes(b"")
+    report = run_with_dagster(landed)
+    assert report.partitions == len(hashes(landed)) == DAYS * len(
+        ["raw_users", "users_files", "clean_users", "quarantined_users", "users_reconciliation", "user_day_grid"]
+    )
+    assert len(report.failures) == 1 and f"events/date={day(3)}/events.csv" in report.failures[0]
+
+
+def test_a_table_without_its_input_of_the_day_is_refused_and_not_published_empty(landed: Path) -> None:
+    definitions = build_definitions(deployment_of(landed).settings)
+    job = definitions.get_repository_def().get_implicit_job_def_for_assets([AssetKey("user_daily")])
+    assert job is not None
+    result = job.execute_in_process(
+        instance=DagsterInstance.ephemeral(),
+        asset_selection=[AssetKey("user_daily")],
+        partition_key=str(day(2)),
+        raise_on_error=False,
+    )
+    assert not result.success and not hashes(landed)
+
+
+def test_after_a_stop_only_what_is_missing_is_done(landed: Path, expected: Hashes) -> None:
+    deployment = deployment_of(landed)
+    definitions = build_definitions(deployment.settings)
+    whole = planned(deployment)
+    assert backfill(definitions, deployment, planned(deployment, tables={"raw_users", "raw_events"})).succeeded
+    rest = planned(deployment)
+    assert rest.partitions == whole.partitions - 4 * DAYS
+    assert backfill(definitions, deployment, rest).succeeded
+    assert not differing(hashes(landed), expected)
+
+
+def one_day_alone(data: Path, at: date) -> None:
+    """What `dagster asset materialize --partition` does: the day, and no day that it touches."""
+    from worlds import publish_plainly
+
+    from churn_assets.automation.plan import Work
+    from churn_assets.calendar import DayRange
+
+    deployment = deployment_of(data)
+    publish_plainly(deployment, Work(all_steps(deployment.settings), DayRange(at, at)))
+
+
+# --- what Dagster shows ---
+
+
+@pytest.fixture(scope="module")
+def definitions() -> Definitions:
+    return build_definitions(Settings(start_date=CALENDAR.first, end_date=CALENDAR.last))
+
+
+def test_the_definitions_load(definitions: Definitions) -> None:
+    Definitions.validate_loadable(definitions)
+
+
+def test_every_asset_has_a_description_owner_kinds_group_and_code_version(definitions: Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    assert len(graph.get_all_asset_keys()) == 13
+    for key in graph.get_all_asset_keys():
+        spec = graph.get(key)
+        assert spec.description and "Key: " in spec.description and "Partition: " in spec.description
+        assert spec.owners and spec.kinds >= {"python", "duckdb"}
+        assert spec.group_name in {"landing", "cleaned", "user_days"}
+        assert spec.code_version and len(spec.code_version) == 12
+
+
+def test_every_asset_shows_each_column_of_its_contract_with_type_and_description(definitions: Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    contracts = deployment_contracts()
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(contracts)
+    for table, contract in contracts.items():
+        schema = graph.get(AssetKey(table)).metadata["dagster/column_schema"].value
+        assert [column.name for column in schema.columns] == contract.column_names
+        assert all(column.description and column.type for column in schema.columns)
+
+
+def test_lineage_is_the_windows_the_steps_declare(definitions: Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    shown = {}
+    for assets in definitions.resolve_all_asset_specs_by_def() if False else graph.assets_defs:
+        for key in assets.keys:
+            for upstream in assets.asset_deps[key]:
+                mapping = assets.get_partition_mapping(upstream)
+                assert isinstance(mapping, TimeWindowPartitionMapping)
+                shown[key.to_user_string(), upstream.to_user_string()] = (-mapping.start_offset, mapping.end_offset)
+    late, ever = LATENESS, LONGEST_HISTORY_DAYS
+    assert {edge: window for edge, window in shown.items() if not edge[0].startswith(("quar", "users_r", "events_r"))} == {
+        ("clean_users", "raw_users"): (1, 0),
+        ("clean_events", "raw_events"): (late, 0),
+        ("user_day_grid", "clean_users"): (ever, late),
+        ("user_daily", "user_day_grid"): (0, 0),
+        ("user_daily", "clean_events"): (0, late),
+        ("unmatched_events", "clean_events"): (0, late),
+        ("unmatched_events", "clean_users"): (ever, late),
+    }
+
+
+def test_each_partition_shows_its_own_rows_hash_and_quality_score(landed: Path) -> None:
+    run_with_dagster(landed)
+    deployment = deployment_of(landed)
+    published = hashes(landed)
+    with dagster_instance(deployment) as instance:
+        for table, contract in deployment.contracts.items():
+            counted = dict(query(landed, f"SELECT {contract.day}, count(*) FROM churn.{table} GROUP BY 1"))
+            for at in (day(1), day(6), day(DAYS)):
+                metadata = latest_metadata(instance, table, at)
+                assert metadata["dagster/partition_row_count"].value == counted.get(at, 0)
+                assert metadata["content_hash"].value == published[table, at]
+        # Landing day 6: of the hand-made rows two of nine are accepted beside those of user 999999 and of the odd type.
+        rejected = query(landed, f"SELECT sum(rows_quarantined) FROM churn.events_reconciliation WHERE landing_date = '{day(6)}'")
+        noted = {name: value.value for name, value in latest_metadata(instance, "clean_events", day(6)).items()}
+        assert noted["rows_quarantined"] == rejected[0][0] == 6
+        relevant = noted["rows_read"] - noted["rows_duplicate"] - noted["rows_unchanged"]
+        assert noted["quality_score"] == pytest.approx(100 * noted["rows_accepted"] / relevant, abs=0.01)
+        assert latest_metadata(instance, "clean_events", day(1))["quality_score"].value == 100
+
+
+def latest_metadata(instance: DagsterInstance, table: str, at: date) -> dict[str, object]:
+    records = instance.fetch_materializations(
+        AssetRecordsFilter(asset_key=AssetKey(table), asset_partitions=[str(at)]), limit=1
+    ).records
+    materialization = records[0].asset_materialization
+    assert materialization is not None
+    return dict(materialization.metadata)
+
+
+def deployment_contracts() -> dict[str, object]:
+    from churn_assets.contracts import contracts
+
+    return dict(contracts(Settings()))
