@@ -19,7 +19,7 @@ from frames import Row, assert_same_parts, counts_by_file, place, raw_users, rec
 
 JAN_5, JAN_6, JAN_7 = (date(2026, 1, n) for n in (5, 6, 7))
 PLANS = ("free", "trial", "pro")
-PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=35, deadline=None, derandomize=True)
 
 # --- small, nasty worlds ---
 

@@ -15,9 +15,9 @@ import oracles
 from churn_assets.transforms import parsing
 from frames import records
 
-PROPERTY = settings(max_examples=60, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
 ZONES = ["UTC", "Europe/Berlin", "America/New_York"]
-NEIGHBOURS = ["junk", "\u00e9 1", "", "2026-01-05T10:00:00+01:00", "1.0"]
+NEIGHBOURS = ["junk", "\u00e9 1", "2026-01-05T10:00:00+01:00"]
 """Each makes the fast way of casting a whole column fail."""
 numberlike = st.text("0123456789.+-eE_, \tinfNa\u0661", max_size=8) | st.text(max_size=4)
 timelike = st.from_regex(r"\A ?2026-(03-29|10-25|02-3\d|1)[T ]?\d?\d?(:\d\d){0,2}(\.\d{1,9})?(Z|[+-]0[0-9]:?\d0)? ?\Z")

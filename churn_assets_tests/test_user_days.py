@@ -15,7 +15,7 @@ import oracles
 from churn_assets.transforms import unmatched_events, user_daily, user_day_grid
 from frames import Row, clean_events, clean_users, records, stacked
 
-PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=35, deadline=None, derandomize=True)
 GRID_KEY, EVENT_KEY = ["as_of_date", "user_id"], ["landing_date", "event_id"]
 LATENESS = 2
 

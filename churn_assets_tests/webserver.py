@@ -7,66 +7,31 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from churn_assets.automation.instance import ensure_instance
+from worlds import BIN, environment
 
-BIN = Path(sys.executable).parent
-START_SECONDS = 60
+START_SECONDS = 90
 STOP_SECONDS = 20
-NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks this machine directly, whatever proxy the environment names."""
+WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine itself, whatever proxy the environment names."""
 
-
-def environment(data: Path) -> dict[str, str]:
-    """The variables every Dagster process of a deployment is started with."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CHURN_", "DAGSTER_"))}
-    return inherited | {"CHURN_DATA_DIR": str(data), "DAGSTER_HOME": str(ensure_instance(data / "dagster_home"))}
-
-
-def churn_assets(data: Path, *arguments: str) -> None:
-    """Run the command on the deployment in `data`; fails with its output if it does."""
-    done = subprocess.run(
-        [BIN / "churn-assets", *arguments], env=environment(data), capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@contextmanager
-def running(data: Path, program: str, *arguments: str) -> Iterator[Path]:
-    """A Dagster process with whatever it starts, from here to the end of the block. Gives the path of its log."""
-    log = data / f"{program}.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [BIN / program, *arguments, "-m", "churn_assets.definitions"],
-            env=environment(data),
-            cwd=data,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield log
-    finally:
-        # It ends its code server itself when asked; what is left of its session after that is killed.
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        finally:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.wait(STOP_SECONDS)
+LAUNCH = """mutation ($parameters: LaunchBackfillParams!) {
+    launchPartitionBackfill(backfillParams: $parameters) {
+        __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+    }
+}"""
+"""What the UI sends from "Materialize ..." when partitions are chosen."""
+STATUS = """query ($id: String!) {
+    partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
+}"""
 
 
 @dataclass(frozen=True)
@@ -77,49 +42,89 @@ class Webserver:
         """The data of a GraphQL answer; fails where it has errors."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with NO_PROXY.open(request, timeout=START_SECONDS) as response:
+        with WITHOUT_PROXY.open(request, timeout=START_SECONDS) as response:
             answer = json.load(response)
         assert not answer.get("errors"), answer["errors"]
         return answer["data"]
 
+    def assets(self) -> dict[str, str]:
+        """Group by asset name."""
+        nodes = self.ask("{ assetNodes { groupName assetKey { path } } }")["assetNodes"]
+        return {node["assetKey"]["path"][-1]: node["groupName"] for node in nodes}
+
+    def launch_backfill(self, partitions: Iterable[object]) -> Any:
+        """Launch a backfill of all assets as the UI does; the answer names its id, or says why not."""
+        keys = [{"path": [name]} for name in self.assets()]
+        parameters = {"assetSelection": keys, "partitionNames": list(map(str, partitions)), "tags": []}
+        return self.ask(LAUNCH, parameters=parameters)["launchPartitionBackfill"]
+
+    def outcome(self, backfill: str, seconds: float) -> str:
+        """The status the backfill ends with; fails if it has none after so many seconds."""
+        found: dict[str, Any] = {}
+
+        def ended() -> bool:
+            found.update(self.ask(STATUS, id=backfill)["partitionBackfillOrError"])
+            return found["status"] not in {"REQUESTED", "CANCELING", "FAILING"}
+
+        wait_until(ended, seconds, lambda: str(found))
+        return str(found["status"])
+
 
 @contextmanager
-def webserver(data: Path, *arguments: str) -> Iterator[Webserver]:
+def webserver(data: Path, *options: str) -> Iterator[Webserver]:
     """`dagster-webserver` on the deployment in `data`, once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with running(data, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *arguments) as log:
+    with _running(data, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *options) as log:
         server = Webserver(f"http://127.0.0.1:{port}")
-        wait_until(lambda: _answers(server), START_SECONDS, lambda: log.read_text())
+        wait_until(lambda: _answers(server), START_SECONDS, log.read_text)
         yield server
 
 
 @contextmanager
 def daemon(data: Path) -> Iterator[Path]:
-    """`dagster-daemon run`, as `dagster dev` starts it beside the webserver."""
-    with running(data, "dagster-daemon", "run") as log:
+    """`dagster-daemon`, as `dagster dev` starts it beside the webserver. Gives the path of its log."""
+    with _running(data, "dagster-daemon", "run") as log:
         yield log
 
 
-def wait_until(true: Any, seconds: float, why_not: Any) -> None:
-    """Ask `true()` until it holds; fails with `why_not()` after `seconds`."""
+@contextmanager
+def _running(data: Path, program: str, *arguments: str) -> Iterator[Path]:
+    """A Dagster process with whatever it starts, from here to the end of the block."""
+    log = data / f"{program}.log"
+    home = ensure_instance(data / "dagster_home")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [BIN / program, *arguments, "-m", "churn_assets.definitions"],
+            env=environment(CHURN_DATA_DIR=str(data), DAGSTER_HOME=str(home)),
+            cwd=data,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield log
+    finally:
+        # Asked to, it ends its code server too; what is left of its session after that is killed.
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_SECONDS)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float, why_not: Callable[[], str]) -> None:
+    """Ask until it holds; fails with `why_not()` after so many seconds."""
     deadline = time.monotonic() + seconds
-    while not true():
+    while not holds():
         assert time.monotonic() < deadline, why_not()
         time.sleep(0.2)
 
 
 def _answers(server: Webserver) -> bool:
     try:
-        return bool(server.ask("{ version }"))
-    except OSError:
+        return bool(server.assets())
+    except (OSError, ValueError):
         return False
-
-
-def content_hashes(data: Path) -> set[tuple[Any, ...]]:
-    """What is published: (table_name, partition_date, content_hash)."""
-    with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as connection:
-        rows = connection.execute("SELECT table_name, partition_date, content_hash FROM churn.publish_ledger").fetchall()
-    assert len(rows) == len(set(rows))
-    return set(rows)

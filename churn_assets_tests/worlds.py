@@ -46,7 +46,9 @@ ODD_USERS = """user_id,signup_date,plan,is_paid,country,marketing_source
 800002,2026-01-05,FREE ,false,de,
 800003,2025-06-01,free,false,DE,ads
 """
-"""Landing on 7 January: one without a usable signup, one known in time, one who signed up long before it landed."""
+"""Landing on 7 January, besides three who change their plan: one without a usable signup, one known in time, one who signed
+up long before it landed.
+"""
 
 
 def day(number: int) -> date:
@@ -62,7 +64,9 @@ def small_world(data: Path) -> None:
     """60 users x 12 days with late events, changes of plan and rows that are wrong in ways of their own."""
     generate(data / "landing", start=START, days=DAYS, users=60, seed=5, signup_during=0.3, late_share=0.05)
     deliver(data, "events", day(6), ODD_EVENTS, name="odd.csv")
-    deliver(data, "users", day(7), ODD_USERS, name="odd.csv")
+    first_users = (data / "landing/users" / f"date={START}" / "users.csv").read_text().splitlines()[1:4]
+    changed = [row.replace(",free,false,", ",basic,true,").replace(",paid,true,", ",free,false,") for row in first_users]
+    deliver(data, "users", day(7), ODD_USERS + "".join(f"{row}\n" for row in changed), name="odd.csv")
     write_settings(data)
 
 

@@ -138,7 +138,8 @@ def _parts(cleaned: Cleaned) -> tuple[pd.DataFrame, ...]:
 
 def _quality(reconciliation: list[pd.DataFrame]) -> dict[date, dict[str, Any]]:
     """Per landing day: the quality score and the counts behind it."""
-    by_day = pd.concat(reconciliation).groupby("landing_date").sum(numeric_only=True)
+    filled = [part for part in reconciliation if len(part)] or reconciliation[:1]
+    by_day = pd.concat(filled).groupby("landing_date").sum(numeric_only=True)
     notes: dict[date, dict[str, Any]] = {}
     for day, counts in zip(by_day.index, by_day.to_dict("records"), strict=True):
         score = quality_score(

@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -37,8 +38,7 @@ def _check(contract: Contract, suite: Sequence[Expectation]) -> Check:
                 not breaches[row["day"]],
                 {
                     **{one.figure: float(row[one.figure]) for one in suite},
-                    "expected": "; ".join(one.meaning for one in suite if one.figure in breaches[row["day"]]),
-                    **{one.figure + "_names": str(row[one.figure + "_names"]) for one in suite if one.names},
+                    **_explained(row, suite, breaches[row["day"]]),
                 },
             )
             for row in profile.to_dict("records")
@@ -51,6 +51,14 @@ def _check(contract: Contract, suite: Sequence[Expectation]) -> Check:
         blocking=False,
         judge=judge,
     )
+
+
+def _explained(row: Mapping[str, Any], suite: Sequence[Expectation], breached: set[str]) -> dict[str, str]:
+    """What was expected, and the names behind it, where a figure breached."""
+    if not breached:
+        return {}
+    names = {f"{one.figure}_names": str(row[f"{one.figure}_names"]) for one in suite if one.names and one.figure in breached}
+    return {"expected": "; ".join(one.meaning for one in suite if one.figure in breached), **names}
 
 
 def measure(stored: Stored, contract: Contract, suite: Sequence[Expectation], days: DayRange) -> pd.DataFrame:
@@ -91,31 +99,43 @@ def validate(table: str, profile: pd.DataFrame, suite: Sequence[Expectation]) ->
 
 
 def _results(table: str, profile: pd.DataFrame, suite: Sequence[Expectation]) -> list[Any]:
-    # Its own telemetry and progress bars are off; imported here because it takes 3 s, which only checks should pay.
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    import great_expectations as gx
+    from great_expectations import ExpectationSuite
     from great_expectations import expectations as gxe
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
-        batch = (
-            context.data_sources.add_pandas(table)
-            .add_dataframe_asset(table)
-            .add_batch_definition_whole_dataframe("days")
+        found = (
+            _batch_definition()
             .get_batch({"dataframe": profile})
-        )
-        expected = gx.ExpectationSuite(
-            name=table,
-            expectations=[
-                gxe.ExpectColumnValuesToBeBetween(column=one.figure, min_value=one.minimum, max_value=one.maximum)
-                for one in suite
-            ],
-        )
-        found = batch.validate(
-            expected, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["day"]}
+            .validate(
+                ExpectationSuite(
+                    name=table,
+                    expectations=[
+                        gxe.ExpectColumnValuesToBeBetween(
+                            column=one.figure, min_value=one.minimum, max_value=one.maximum
+                        )
+                        for one in suite
+                    ],
+                ),
+                result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["day"]},
+            )
         )
     by_column = {result.expectation_config.kwargs["column"]: result for result in found.results}
     return [by_column[one.figure] for one in suite]
+
+
+@cache
+def _batch_definition() -> Any:
+    """Great Expectations in memory, telemetry and progress bars off; made once, because its making costs as much as judging.
+
+    Imported here because that takes 3 s, which only checks should pay.
+    """
+    os.environ["GX_ANALYTICS_ENABLED"] = "False"
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return (
+        context.data_sources.add_pandas("profiles").add_dataframe_asset("profiles").add_batch_definition_whole_dataframe("days")
+    )

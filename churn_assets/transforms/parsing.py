@@ -95,6 +95,7 @@ def text_ids(values: Series) -> Series:
 def numbers(values: Series) -> tuple[npt.NDArray[np.float64], Bools]:
     """Finite numbers within +-LARGEST_NUMBER, NaN elsewhere; and which texts are neither such a number nor empty."""
     texts = _arrow(values)
+    texts = pc.if_else(pc.equal(texts, ""), None, texts)  # how CSV writes null
     if texts.null_count == len(texts):
         return np.full(len(texts), np.nan), np.zeros(len(texts), dtype=bool)
     try:

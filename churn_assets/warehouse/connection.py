@@ -25,9 +25,14 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 """One for every connection: DuckDB refuses a second connection of a process with other settings."""
-TAKEN = ("Could not set lock on file", "being used by another process", "with a different configuration")
-"""What DuckDB says (on Linux and macOS, on Windows, within one process) where waiting helps. Nothing else is waited
-for: a bare "lock" is also in "block", which every report of a damaged file holds.
+TAKEN = (
+    "Could not set lock on file",  # by another process
+    "being used by another process",  # the same on Windows
+    "with a different configuration",  # by another thread, which writes while this one wants to read, or the reverse
+    "Unique file handle conflict",  # by another thread that is just closing it
+)
+"""What DuckDB says where waiting helps. Nothing else is waited for: a bare "lock" is also in "block", which each report
+of a damaged file holds.
 """
 
 _writing = threading.local()
@@ -75,7 +80,7 @@ class Warehouse:
                 connection.commit()
             except BaseException as error:
                 self._roll_back(connection)
-                if isinstance(error, duckdb.IOException):  # A full disk, say.
+                if isinstance(error, (duckdb.IOException, duckdb.TransactionException)):  # A full disk, say.
                     raise ChurnError(
                         f"{self.path} could not be written, and holds what it held before: {_sentence(error)}."
                     ) from error

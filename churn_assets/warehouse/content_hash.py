@@ -116,13 +116,20 @@ def _scattered(values: npt.NDArray[np.int64]) -> Hashes:
 
 
 def _text_hashes(columns: list[Any]) -> Hashes:
-    """One hash for all texts of a row: each is joined with its length, so that no two rows join to the same text."""
-    parts: list[Any] = []
+    """One hash for all texts of a row. Lengths enter beside the joined text, so that no two rows join to the same."""
+    lengths: Hashes = np.zeros(len(columns[0]), dtype="uint64")
+    given = []
     for texts in columns:
-        large = texts.cast(pa.large_string())
-        parts += [pc.fill_null(pc.binary_length(large).cast(pa.large_string()), "-"), pc.fill_null(large, "")]
-    joined = pc.binary_join_element_wise(*parts, pa.scalar("\x1f", pa.large_string()))
-    return pd.util.hash_array(joined.to_numpy(zero_copy_only=False), categorize=False)
+        length = pc.fill_null(pc.binary_length(texts), -1).to_numpy(zero_copy_only=False)
+        lengths *= COMBINE
+        lengths += length.astype("int64").view("uint64")
+        if texts.null_count < len(texts):
+            given.append(texts.cast(pa.large_string()))
+    if not given:
+        return lengths
+    nothing = pa.scalar("", pa.large_string())
+    joined = pc.binary_join_element_wise(*given, nothing, null_handling="replace", null_replacement="")
+    return pd.util.hash_array(joined.to_numpy(zero_copy_only=False), categorize=False) + lengths * SECOND_LANE
 
 
 def _mixed(values: Hashes) -> Hashes:
