@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from churn_assets.calendar import DayRange
 
 console = Console(highlight=False)
+INTERRUPTED = 130
+"""Exit code of a command stopped by Ctrl-C: 128 + SIGINT, as shells have it."""
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
@@ -39,7 +41,10 @@ class _OneSentence(click.Group):
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(str(error)) from error
-        except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
+        except KeyboardInterrupt:
+            click.echo("\nStopped: what was published stays; the same command again goes on from there.", err=True)
+            ctx.exit(INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             if ctx.params.get("debug"):
@@ -95,10 +100,10 @@ def land(data: Path | None, users: Path, events: Path, start: datetime | None, e
 @click.option("--days", default=120, show_default=True, type=click.IntRange(1, 3653), help="Landing days.")
 @click.option("--start", type=DAY, default="2026-01-01", show_default=True, help="First landing day.")
 @click.option("--seed", default=42, show_default=True, type=click.IntRange(0), help="Same seed, same files.")
-@click.option("--format", "file_format", default="csv", show_default=True, type=click.Choice(["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]))
+@click.option("--format", "file_format", default="csv", show_default=True, type=click.Choice(["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]), help="Of the files.")
 @click.option("--replace", is_flag=True, help="Replace days that hold something else.")
 @click.pass_obj
-def generate(data: Path | None, replace: bool, start: datetime, **options: Any) -> None:
+def generate(data: Path | None, /, replace: bool, start: datetime, **options: Any) -> None:
     """Write a synthetic landing: plans, hidden engagement, churn, a weekly rhythm."""
     _generate(data, start=start.date(), replace=replace, **options)
     console.print("Next: churn-assets backfill")
@@ -179,8 +184,8 @@ def verify(data: Path | None) -> None:
 
 
 @cli.command()
-@click.option("--users", default=2000, show_default=True, type=click.IntRange(1))
-@click.option("--days", default=120, show_default=True, type=click.IntRange(1, 3653))
+@click.option("--users", default=2000, show_default=True, type=click.IntRange(1), help="Users of the world.")
+@click.option("--days", default=120, show_default=True, type=click.IntRange(1, 3653), help="Landing days.")
 @click.pass_obj
 def demo(data: Path | None, users: int, days: int) -> None:
     """Generate a world, bring every table up to date, and say where to look."""

@@ -78,7 +78,7 @@ class UsersSettings(SourceSettings):
 
 
 class EventsSettings(SourceSettings):
-    columns: dict[str, Names] = Field(default_factory=lambda: {"course_id": ("course_name",)})
+    columns: dict[str, Names] = Field(default={"course_id": ("course_name",)})
     event_types: Names = ()
     """Event types of the product besides the known ones. Any other is kept too, but raises a warning."""
 

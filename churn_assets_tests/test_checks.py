@@ -84,7 +84,7 @@ DESERVED = {
     "quarantined_events.expectations": [day(6)],
     "quarantined_users.expectations": [day(7)],
     "users_reconciliation.expectations": [day(7)],
-    "raw_events.expectations": [],
+    "events_reconciliation.expectations": [day(6)],
     "unmatched_events.expectations": [day(6)],
 }
 

@@ -411,6 +411,24 @@ def test_48_the_same_id_with_another_payload_is_a_conflict() -> None:
     assert reasons({}, {**LATE, "user_id": "2"}, day=JAN_8) == ["conflict"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"user_id": "2"},
+        {"event_time": "2026-01-05T10:00:00.000001"},
+        {"event_type": "page_view"},
+        {"course_id": "c2"},
+        {"watch_minutes": "0.1"},
+        {"quiz_score": "81"},
+        {"quiz_score": None, "event_type": "page_view"},
+        {"amount": "1"},
+    ],
+)
+def test_48_a_difference_in_any_value_is_a_conflict(change: Row) -> None:
+    seen = {"event_type": "Custom", "course_id": "c1", "quiz_score": "80"}
+    assert reasons(seen, {**seen, **change}) == ["conflict"]
+
+
 def test_48_an_id_seen_longer_than_lateness_days_ago_is_forgotten() -> None:
     """Landed on the 5th and the 9th: 9 - 3 = 6, so the 9th knows nothing of the 5th."""
     later = {"landing_date": JAN_9, "event_time": "2026-01-09T10:00:00"}

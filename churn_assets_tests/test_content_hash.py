@@ -219,6 +219,15 @@ def test_unused_and_reordered_categories_say_the_same() -> None:
     assert stored(other)[0] == stored(plain)[0]
 
 
+def test_a_rows_hash_does_not_depend_on_whether_its_block_has_any_text() -> None:
+    names = {"row_id", "day", "text_or_null"}
+    contract = Contract("t", "row", ("row_id",), "day", tuple(c for c in CONTRACT.columns if c.name in names))
+    rows = [sample_rows()[0], sample_rows()[1]]
+    assert [row["text_or_null"] is None for row in rows] == [True, False]
+    apart = [framed([row], contract) for row in rows]
+    assert digests(framed(rows, contract), contract=contract) == digests(*apart, contract=contract)
+
+
 def test_text_in_several_arrow_chunks_says_the_same() -> None:
     rows = sample_rows()
     chunked = pd.concat([framed([row]) for row in rows], ignore_index=True)

@@ -1,7 +1,5 @@
 """The IO manager, through Dagster itself: frames in and out by day, range and window, and never a lock left behind."""
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from dagster import (
+    AssetExecutionContext,
     AssetIn,
+    AssetRecordsFilter,
     AssetsDefinition,
-    BackfillPolicy,
     DagsterInstance,
     DailyPartitionsDefinition,
     ExecuteInProcessResult,
@@ -33,6 +32,9 @@ from churn_assets.errors import ChurnError, RefusedFrame
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Ledger, Warehouse, read_days
 from churn_assets.warehouse.io_manager import ChurnIOManager
+
+# Clipped partition mappings are marked beta in the Dagster this is pinned to.
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
 
 DAILY = DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-11")
 CLEAN_USERS = contracts(Settings())["clean_users"]
@@ -65,9 +67,8 @@ def users_of(days: list[str]) -> pd.DataFrame:
     key="clean_users",
     partitions_def=DAILY,
     metadata={"partition_expr": "landing_date"},
-    backfill_policy=BackfillPolicy.single_run(),
 )
-def clean_users(context: Any) -> pd.DataFrame:
+def clean_users(context: AssetExecutionContext) -> pd.DataFrame:
     return users_of(list(context.partition_keys))
 
 
@@ -99,10 +100,10 @@ class Runner:
             return {day: (e.rows, e.content_hash) for day, e in Ledger.read(connection).of("clean_users").items()}
 
     def metadata(self, day: str) -> dict[str, Any]:
-        event = self.instance.get_latest_materialization_event(clean_users.key, partition_key=day)
-        assert event is not None
-        assert event.asset_materialization is not None
-        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+        of_the_day = AssetRecordsFilter(asset_key=clean_users.key, asset_partitions=[day])
+        (record, *_) = self.instance.fetch_materializations(of_the_day, limit=1).records
+        assert record.asset_materialization is not None
+        return {name: value.value for name, value in record.asset_materialization.metadata.items()}
 
 
 @pytest.fixture
@@ -179,9 +180,7 @@ def test_a_downstream_frame_without_partitions_is_the_whole_table(runner: Runner
 
 
 def test_an_input_may_ask_for_some_columns(runner: Runner) -> None:
-    report, given = sink(
-        partitions_def=DAILY, ins={"clean_users": AssetIn(metadata={"columns": ["plan", "user_id"]})}
-    )
+    report, given = sink(partitions_def=DAILY, ins={"clean_users": AssetIn(metadata={"columns": ["plan", "user_id"]})})
     runner.run(clean_users, partition_key="2026-01-02")
     runner.run(clean_users, report, selection="report", partition_key="2026-01-02")
     assert list(given[0].columns) == ["plan", "user_id"]
@@ -252,7 +251,7 @@ def test_a_table_without_a_contract_is_refused(runner: Runner) -> None:
     def somebody_elses_table() -> pd.DataFrame:
         return pd.DataFrame({"a": [1]})
 
-    with pytest.raises(ChurnError, match="somebody_elses_table has no contract; .* an IO manager of its own"):
+    with pytest.raises(ChurnError, match=r"somebody_elses_table has no contract; .* an IO manager of its own"):
         runner.run(somebody_elses_table)
 
 
@@ -295,8 +294,8 @@ def test_nothing_is_recorded_of_a_failed_publication(runner: Runner) -> None:
     result = runner.run(bad_users(users("2026-01-09")), partition_key=FIRST, raise_on_error=False)
     assert not result.success
     assert not runner.instance.get_latest_materialization_event(clean_users.key)
-    with pytest.raises(ChurnError):
-        runner.stored()
+    assert runner.ledger() == {}
+    assert runner.stored().empty
 
 
 def test_what_dagster_calls_a_range_is_what_the_ledger_calls_days(runner: Runner) -> None:

@@ -76,11 +76,14 @@ def written(rows: list[dict[str, str | None]], suffix: str) -> bytes:
     if suffix.startswith("jsonl"):
         data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     else:
+        # Python 3.10 refuses to write NUL as CSV: a character that is not in the rows stands in for it.
+        taken = {character for row in rows for value in row.values() for character in value or ""}
+        stand_in = next(character for character in map(chr, range(0xE000, 0xF900)) if character not in taken)
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow(rows[0])
-        writer.writerows(row.values() for row in rows)
-        data = text.getvalue().encode()
+        writer.writerows([value and value.replace("\0", stand_in) for value in row.values()] for row in rows)
+        data = text.getvalue().replace(stand_in, "\0").encode()
     return gzip.compress(data) if suffix.endswith(".gz") else data
 
 

@@ -134,7 +134,7 @@ def test_the_graph_shows_every_table(browser: Browser, server: Webserver, data: 
     assets = server.assets()
     assert set(assets) == set(Deployment(Settings.load(data)).contracts)
     groups = ",".join(sorted({f"global%40global%3A{group}" for group in assets.values()}))
-    browser.open(f"/asset-groups?expanded={groups}")
+    browser.open(f"/asset-groups?expanded={groups}", height=1600)
     wait_until(lambda: all(named_in(name, browser.text().splitlines()) for name in assets), PAGE_SECONDS, browser.text)
     browser.picture("graph", CLIP_OF_GRAPH)
 
@@ -147,7 +147,7 @@ def named_in(name: str, lines: list[str]) -> bool:
 
 def test_the_partitions_page_shows_each_day_as_materialized(browser: Browser, calendar: DayRange) -> None:
     day = calendar.last
-    browser.open(f"/assets/clean_events?view=partitions&partition={day}")
+    browser.open(f"/assets/clean_events?view=partitions&partition={day}", height=1120)
     number = len(calendar)
     text = browser.waits_for(
         f"Materialized ({number})", "Missing (0)", "Failed (0)", "dagster/partition_row_count", "quality_score"
@@ -158,7 +158,7 @@ def test_the_partitions_page_shows_each_day_as_materialized(browser: Browser, ca
 
 
 def test_the_checks_tab_shows_a_result_for_each_day(browser: Browser, calendar: DayRange) -> None:
-    browser.open("/assets/user_daily?view=checks&checkDetail=conserved")
+    browser.open("/assets/user_daily?view=checks&checkDetail=conserved", height=1250)
     browser.waits_for("This is a blocking asset check", "in_time_order", "admitted", "Plots")
     browser.picture("checks")
     browser.driver.find_elements("xpath", "//*[text()='Partitions']")[-1].click()

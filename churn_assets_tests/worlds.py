@@ -65,7 +65,7 @@ def small_world(data: Path) -> None:
     generate(data / "landing", start=START, days=DAYS, users=60, seed=5, signup_during=0.3, late_share=0.05)
     deliver(data, "events", day(6), ODD_EVENTS, name="odd.csv")
     first_users = (data / "landing/users" / f"date={START}" / "users.csv").read_text().splitlines()[1:4]
-    changed = [row.replace(",free,false,", ",basic,true,").replace(",paid,true,", ",free,false,") for row in first_users]
+    changed = [row.replace(",free,0,", ",basic,1,").replace(",paid,1,", ",free,0,") for row in first_users]
     deliver(data, "users", day(7), ODD_USERS + "".join(f"{row}\n" for row in changed), name="odd.csv")
     write_settings(data)
 

@@ -105,7 +105,7 @@ class Step:
         yield Publication(main, days, stream(), input_hashes, version, run_id, notes)
         for contract in others:
             parts = [part for part in collected[contract.table] if len(part)] or [contract.empty()]
-            whole = self.combine.get(contract.table, lambda frames: pd.concat(frames, ignore_index=True))
+            whole = self.combine.get(contract.table, _appended)
             frame = parts[0] if len(parts) == 1 else contract.typed(whole(parts))
             yield Publication(contract, days, [frame], input_hashes, version, run_id)
 
@@ -164,3 +164,7 @@ def split(days: list[date], sizes: list[int], most: int) -> Iterator[Block]:
             total += size
     if begin < len(days):
         yield Block(DayRange(days[begin], days[-1]))
+
+
+def _appended(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames, ignore_index=True)

@@ -82,6 +82,8 @@ def backfill(
             result = _execute(definitions, instance, run, raise_on_error=raise_on_error)
             report.partitions += sum(event.is_step_materialization for event in result.all_events)
             _note_checks(result, report)
+            if _interrupted(result):
+                raise KeyboardInterrupt
             if not result.success:
                 report.failures += _failures(result, report)
                 break
@@ -139,6 +141,19 @@ def _execute(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         raise_on_error=raise_on_error,
     )
+
+
+def _interrupted(result: ExecuteInProcessResult) -> bool:
+    """Whether somebody pressed Ctrl-C, which Dagster turns into a failure of the step or of the run."""
+    from dagster._core.events import RunFailureReason
+
+    interruptions = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+    for event in result.all_events:
+        if event.is_step_failure and (error := event.step_failure_data.error) and error.cls_name in interruptions:
+            return True
+        if event.is_job_failure and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION:
+            return True
+    return False
 
 
 def _note_checks(result: ExecuteInProcessResult, report: Report) -> None:

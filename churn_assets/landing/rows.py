@@ -56,7 +56,7 @@ def raw_table(rows: ReadRows, source: SourceName, source_file: str) -> pa.Table:
     return _with_provenance(table.take(pa.array(place)), source_file, numbers, errors)
 
 
-def _with_provenance(table: pa.Table, source_file: str, numbers: np.ndarray, errors: pa.Array) -> pa.Table:
+def _with_provenance(table: pa.Table, source_file: str, numbers: npt.NDArray[np.int64], errors: pa.Array) -> pa.Table:
     indices = pa.array(np.zeros(len(numbers), dtype=np.int32))
     file_column = pa.DictionaryArray.from_arrays(indices, pa.array([source_file], pa.string()))
     return (

@@ -54,7 +54,7 @@ class Users:
     def is_paid(self, day: int) -> Ints:
         return np.where(self.change_day <= day, 1 - self.is_paid_at_signup, self.is_paid_at_signup)
 
-    def is_here(self, day: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def is_here(self, day: int) -> npt.NDArray[np.bool_]:
         return (self.signup_day <= day) & (day < self.left_day)
 
 

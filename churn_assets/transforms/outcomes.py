@@ -57,7 +57,8 @@ class Outcomes:
 
     def reasons(self, quarantined: Bools) -> pd.Categorical:
         """Reason of each of the rows `quarantined`."""
-        return pd.Categorical.from_codes(self.code[quarantined] - 1, categories=list(QUARANTINE_REASONS))
+        codes: Any = self.code[quarantined] - 1
+        return pd.Categorical.from_codes(codes, categories=pd.Index(list(QUARANTINE_REASONS)))
 
 
 def landing_order(raw: pd.DataFrame) -> pd.DataFrame:

@@ -122,7 +122,8 @@ def unmatched_events(
     known = known & (landed <= day + np.timedelta64(lateness_days, "D"))
     too_early = known & (day < signup)
     matched = known & (day >= signup) & (day >= counts_from)
-    reason = pd.Categorical.from_codes(np.where(too_early, 1, 0), categories=["unknown_user", "before_signup"])
+    codes: Any = np.where(too_early, 1, 0)
+    reason = pd.Categorical.from_codes(codes, categories=pd.Index(["unknown_user", "before_signup"]))
     return events.assign(reason=reason)[~matched].reset_index(drop=True)
 
 

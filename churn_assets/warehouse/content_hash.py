@@ -125,8 +125,8 @@ def _text_hashes(columns: list[Any]) -> Hashes:
         lengths += length.astype("int64").view("uint64")
         if texts.null_count < len(texts):
             given.append(texts.cast(pa.large_string()))
-    if not given:
-        return lengths
+    # A row's hash may not depend on its neighbours: where no row has a text, it is that of empty texts all the same.
+    given = given or [columns[0].cast(pa.large_string())]
     nothing = pa.scalar("", pa.large_string())
     joined = pc.binary_join_element_wise(*given, nothing, null_handling="replace", null_replacement="")
     return pd.util.hash_array(joined.to_numpy(zero_copy_only=False), categorize=False) + lengths * SECOND_LANE

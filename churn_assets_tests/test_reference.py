@@ -1,0 +1,77 @@
+"""Against data that others made: a peer's tables row by row, and real learners. Skips where the reference is not there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from worlds import command, query
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT.parent / "shared" / "reference"
+OULAD_SETTINGS = ROOT / "docs/examples/oulad/churn.toml"
+PEER_COLUMNS = {
+    "logins_count": "total_logins",
+    "enroll_count": "total_enrollments",
+    "watch_minutes_sum": "total_watch_minutes",
+    "quiz_attempts_count": "total_quiz_attempts",
+    "quiz_avg_score": "avg_quiz_score",
+    "payment_success_count": "payment_success_count",
+    "payment_failed_count": "payment_failed_count",
+    "support_ticket_count": "support_ticket_count",
+    "total_events": "total_events",
+    "is_active_day": "is_active",
+}
+"""Its column -> ours, from the reference's README."""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not REFERENCE.is_dir(), reason=f"reference data is not at {REFERENCE}"),
+]
+
+
+def landed_and_computed(data: Path, source: str) -> None:
+    """`land` and `backfill` of the reference's dump, as a user would."""
+    folder = REFERENCE / source
+    for arguments in (("land", folder / "users.csv.gz", folder / "events.csv.gz"), ("backfill",)):
+        done = command("churn-assets", "--data", data, *arguments, cwd=data.parent)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def count(data: Path, table: str, condition: str = "true") -> int:
+    return int(query(data, f"SELECT count(*) FROM churn.{table} WHERE {condition}")[0][0])
+
+
+def test_user_daily_is_the_peers_row_by_row(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    landed_and_computed(data, "churn_mlops")
+    assert count(data, "user_daily") == 240_000
+    assert count(data, "quarantined_users") == count(data, "quarantined_events") == count(data, "unmatched_events") == 0
+    names = ", ".join(PEER_COLUMNS.values())
+    with_rows = query(data, f"SELECT user_id, as_of_date, {names} FROM churn.user_daily ORDER BY user_id, as_of_date")
+    ours = pd.DataFrame(with_rows, columns=["user_id", "as_of_date", *PEER_COLUMNS.values()])
+    peers = pd.read_parquet(REFERENCE / "churn_mlops/user_daily.parquet")
+    peers = peers.sort_values(["user_id", "as_of_date"], ignore_index=True)
+    assert (ours["user_id"] == peers["user_id"]).all()
+    assert (pd.to_datetime(ours["as_of_date"]) == pd.to_datetime(peers["as_of_date"])).all()
+    for theirs, name in PEER_COLUMNS.items():
+        # Quiz averages are null in both where there was no attempt.
+        mine, other = ours[name].to_numpy(dtype="float64"), peers[theirs].to_numpy(dtype="float64")
+        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_oulad_accounts_for_every_learner_event_and_day(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(OULAD_SETTINGS, data / "churn.toml")
+    landed_and_computed(data, "oulad")
+    assert count(data, "quarantined_users") == 3 and count(data, "quarantined_events") == 0
+    assert count(data, "clean_events") == 1_082_104 == 1_082_086 + 18
+    assert query(data, "SELECT sum(total_events) FROM churn.user_daily") == [(1_082_086,)]
+    assert query(data, "SELECT reason, count(*) FROM churn.unmatched_events GROUP BY 1") == [("before_signup", 18)]
+    assert count(data, "user_day_grid") == count(data, "user_daily") == 3_583_758
+    assert count(data, "user_daily", "is_active") == 221_521
+    assert len(query(data, "SELECT DISTINCT partition_date FROM churn.publish_ledger")) == 1153
