@@ -50,11 +50,15 @@ class _OneSentence(click.Group):
             if ctx.params.get("debug"):
                 raise
             kind = type(error).__name__
-            raise click.ClickException(f"{kind} was not expected here; run again with 'churn-assets --debug'.") from error
+            raise click.ClickException(
+                f"{kind} was not expected here; run again with 'churn-assets --debug'."
+            ) from error
 
 
 @click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder (default: $CHURN_DATA_DIR or data).")
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder (default: $CHURN_DATA_DIR or data)."
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(__version__)
 @click.pass_context
@@ -70,15 +74,15 @@ def cli(ctx: click.Context, data: Path | None, debug: bool) -> None:
 @click.option("--end", type=DAY, help="Last landing day (default: churn.toml, else the last event's day).")
 @click.option("--replace", is_flag=True, help="Replace what another dump landed.")
 @click.pass_obj
-def land(data: Path | None, users: Path, events: Path, start: datetime | None, end: datetime | None, replace: bool) -> None:
+def land(
+    data: Path | None, users: Path, events: Path, start: datetime | None, end: datetime | None, replace: bool
+) -> None:
     """Split a dump of two flat files, USERS and EVENTS, into landing days."""
     from churn_assets.landing.dump import land_dump
 
     settings = Settings.load(data)
     with _days_bar("Landing") as on_day:
-        landed = land_dump(
-            users, events, settings, start=_date(start), end=_date(end), replace=replace, on_day=on_day
-        )
+        landed = land_dump(users, events, settings, start=_date(start), end=_date(end), replace=replace, on_day=on_day)
     if landed.unchanged:
         console.print(f"{settings.landing_dir} already holds this dump; nothing changed.")
     else:
@@ -88,7 +92,10 @@ def land(data: Path | None, users: Path, events: Path, start: datetime | None, e
         )
     for count, what in (
         (landed.undated_rows, "rows have no usable date and lie on the first day, to be quarantined"),
-        (landed.moved_event_rows, "events lie outside the calendar and were moved to its nearest day, to be quarantined"),
+        (
+            landed.moved_event_rows,
+            "events lie outside the calendar and were moved to its nearest day, to be quarantined",
+        ),
     ):
         if count:
             console.print(f"[yellow]{count:,} {what}.[/yellow]")
@@ -100,7 +107,14 @@ def land(data: Path | None, users: Path, events: Path, start: datetime | None, e
 @click.option("--days", default=120, show_default=True, type=click.IntRange(1, 3653), help="Landing days.")
 @click.option("--start", type=DAY, default="2026-01-01", show_default=True, help="First landing day.")
 @click.option("--seed", default=42, show_default=True, type=click.IntRange(0), help="Same seed, same files.")
-@click.option("--format", "file_format", default="csv", show_default=True, type=click.Choice(["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]), help="Of the files.")
+@click.option(
+    "--format",
+    "file_format",
+    default="csv",
+    show_default=True,
+    type=click.Choice(["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]),
+    help="Of the files.",
+)
 @click.option("--replace", is_flag=True, help="Replace days that hold something else.")
 @click.pass_obj
 def generate(data: Path | None, /, replace: bool, start: datetime, **options: Any) -> None:
@@ -124,7 +138,9 @@ def backfill(data: Path | None, start: datetime | None, end: datetime | None, se
     calendar = calendar_days(deployment.settings)
     asked = DayRange(_date(start) or calendar.first, _date(end) or _date(start) or calendar.last)
     if not len(asked) or asked.first not in calendar or asked.last not in calendar:
-        raise ChurnError(f"Days {asked.first} to {asked.last} are not within the calendar, {calendar}; see {SETTINGS_FILE}.")
+        raise ChurnError(
+            f"Days {asked.first} to {asked.last} are not within the calendar, {calendar}; see {SETTINGS_FILE}."
+        )
     sys.exit(0 if _backfill(deployment, asked, select, force=force) else 1)
 
 

@@ -94,7 +94,11 @@ class Settings(BaseSettings):
     """One deployment. `start_date` may be absent only before the first `land` or `generate`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CHURN_", env_nested_delimiter="__", extra="ignore", frozen=True, nested_model_default_partial_update=True
+        env_prefix="CHURN_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
     data_dir: Path = Path("data")

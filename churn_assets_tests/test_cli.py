@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 import duckdb
 import pytest
+
+from churn_assets.cli import cli
 from worlds import (
     BIN,
     CALENDAR,
@@ -27,8 +29,6 @@ from worlds import (
     tamper,
     write_settings,
 )
-
-from churn_assets.cli import cli
 
 README = Path(__file__).parents[1] / "README.md"
 COMMANDS = sorted(cli.commands)
@@ -89,7 +89,10 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
     first = churn(landed, "backfill")
     assert first.returncode == 0, first.stdout + first.stderr
     assert f"{13 * DAYS} partitions computed." in first.stdout
-    assert "warning: events_files" not in first.stdout and "warning: unmatched_events.expectations on 1 day" in first.stdout
+    assert (
+        "warning: events_files" not in first.stdout
+        and "warning: unmatched_events.expectations on 1 day" in first.stdout
+    )
     assert not differing(hashes(landed), expected)
 
     written = (landed / "warehouse.duckdb").stat().st_mtime_ns
@@ -104,7 +107,9 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
     assert re.search(rf"user_daily +│ +{DAYS} ", status.stdout)
     assert not (landed.parent / "data2").exists() and not list(landed.parent.glob("dagster_home"))
 
-    deliver(landed, "events", day(12), "event_id,user_id,event_time,event_type\n5,1,2026-01-12T01:00:00,login\n", "more.csv")
+    deliver(
+        landed, "events", day(12), "event_id,user_id,event_time,event_type\n5,1,2026-01-12T01:00:00,login\n", "more.csv"
+    )
     resumed = churn(landed, "backfill", day(12))
     assert resumed.returncode == 0 and "22 partitions computed." in resumed.stdout, "5 landed tables, 2 on 4 days each"
 
@@ -118,13 +123,17 @@ def test_demo_makes_a_world_and_says_where_to_look(tmp_path: Path) -> None:
 
 def test_land_splits_a_dump_and_landing_it_again_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "u.csv").write_text("user_id,signup_date\n1,2026-01-01\n2,2026-01-02\n")
-    (tmp_path / "e.csv").write_text("event_id,user_id,event_time,event_type\n1,1,2026-01-01,login\n2,2,2026-01-03,login\n")
+    (tmp_path / "e.csv").write_text(
+        "event_id,user_id,event_time,event_type\n1,1,2026-01-01,login\n2,2,2026-01-03,login\n"
+    )
     done = churn(tmp_path / "data", "land", tmp_path / "u.csv", tmp_path / "e.csv")
     assert done.returncode == 0, done.stderr
     assert "2 user rows and 2 event rows on 3 days, 2026-01-01 to 2026-01-03" in done.stdout.replace("\n", " ")
     again = churn(tmp_path / "data", "land", tmp_path / "u.csv", tmp_path / "e.csv")
     assert again.returncode == 0 and "nothing changed" in again.stdout
-    (tmp_path / "e.csv").write_text("event_id,user_id,event_time,event_type\n1,1,2026-01-01,nap\n2,2,2026-01-03,login\n")
+    (tmp_path / "e.csv").write_text(
+        "event_id,user_id,event_time,event_type\n1,1,2026-01-01,nap\n2,2,2026-01-03,login\n"
+    )
     assert "--replace" in said(churn(tmp_path / "data", "land", tmp_path / "u.csv", tmp_path / "e.csv"))
 
 
@@ -244,7 +253,10 @@ def test_debug_shows_the_traceback_of_a_failed_step_too(landed: Path) -> None:
     [
         (f"UPDATE churn.user_daily SET total_logins = total_logins + 1 WHERE as_of_date = '{day(4)}'", "rows differ"),
         (f"DELETE FROM churn.user_daily WHERE as_of_date = '{day(4)}'", "0 rows, published were"),
-        (f"DELETE FROM churn.publish_ledger WHERE table_name = 'user_daily' AND partition_date = '{day(4)}'", "never published"),
+        (
+            f"DELETE FROM churn.publish_ledger WHERE table_name = 'user_daily' AND partition_date = '{day(4)}'",
+            "never published",
+        ),
         ("DROP TABLE churn.user_daily", "0 rows, published were"),
     ],
     ids=["tampered", "lost", "unpublished", "dropped"],

@@ -8,9 +8,22 @@ from pathlib import Path
 
 import pytest
 import yaml
-from worlds import DAYS, Hashes, command, day, days, deliver, deployment_of, differing, hashes, run_plainly, tamper, withdraw
 
 from churn_assets.automation.instance import ensure_instance
+from worlds import (
+    DAYS,
+    Hashes,
+    command,
+    day,
+    days,
+    deliver,
+    deployment_of,
+    differing,
+    hashes,
+    run_plainly,
+    tamper,
+    withdraw,
+)
 
 MODULE = ("-m", "churn_assets.definitions")
 
@@ -53,8 +66,13 @@ def test_a_missing_delivery_fails_with_its_path_and_publishes_nothing_of_the_day
 def test_a_failing_blocking_check_fails_the_command_and_stops_downstream(computed: Path) -> None:
     # An event lost from the table and from what is told of it: only counting what was read tells.
     tamper(computed, f"DELETE FROM churn.raw_events WHERE landing_date = '{day(12)}'", "DELETE FROM churn.user_daily")
-    done = materialize(computed, "--select", "clean_users,clean_events,quarantined_events,events_reconciliation,user_daily",
-                       "--partition", day(12))
+    done = materialize(
+        computed,
+        "--select",
+        "clean_users,clean_events,quarantined_events,events_reconciliation,user_daily",
+        "--partition",
+        day(12),
+    )
     assert done.returncode != 0
     assert "blocking asset check" in done.stderr + done.stdout
     with deployment_of(computed).warehouse.reading() as connection:
@@ -63,8 +81,16 @@ def test_a_failing_blocking_check_fails_the_command_and_stops_downstream(compute
 
 def test_a_warning_does_not_fail_the_command(landed: Path) -> None:
     deliver(landed, "events", day(1), "event_id,user_id,event_time,event_type\n9,1,2026-01-01T01:00:00,nap\n")
-    assert materialize(landed, "--select", "raw_events,events_files,clean_events,quarantined_events,events_reconciliation",
-                       "--partition", day(1)).returncode == 0
+    assert (
+        materialize(
+            landed,
+            "--select",
+            "raw_events,events_files,clean_events,quarantined_events,events_reconciliation",
+            "--partition",
+            day(1),
+        ).returncode
+        == 0
+    )
 
 
 def test_telemetry_is_off(tmp_path: Path) -> None:

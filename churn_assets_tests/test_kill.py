@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from worlds import BIN, CALENDAR, DAYS, Hashes, command, deployment_of, differing, environment, hashes
 
 from churn_assets.automation.verify import verify
+from worlds import BIN, CALENDAR, DAYS, Hashes, command, deployment_of, differing, environment, hashes
 
 TABLES = 13
 POLL_SECONDS = 0.02

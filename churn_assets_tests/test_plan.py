@@ -192,12 +192,12 @@ def test_in_chunks_unmatched_events_come_before_user_daily_whose_check_counts_th
     assert order.index("unmatched_events") < order.index("user_daily")
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_ranges_asked_in_any_order_converge_to_nothing_to_do(
     landed_template: Path, expected: Hashes, data: st.DataObject
 ) -> None:
-    cuts = data.draw(st.sets(st.integers(2, DAYS), max_size=4))
+    cuts = data.draw(st.sets(st.integers(2, DAYS), max_size=3))
     starts = [1, *sorted(cuts), DAYS + 1]
     ranges = [days(first, after - 1) for first, after in zip(starts, starts[1:], strict=False)]
     with tempfile.TemporaryDirectory() as folder:

@@ -130,9 +130,7 @@ def hashes(data: Path) -> Hashes:
     """Content hash of every published partition."""
     deployment = deployment_of(data)
     ledger = current_ledger(deployment)
-    return {
-        (table, at): entry.content_hash for table in deployment.contracts for at, entry in ledger.of(table).items()
-    }
+    return {(table, at): entry.content_hash for table in deployment.contracts for at, entry in ledger.of(table).items()}
 
 
 def work_by_table(todo: Plan) -> dict[str, list[date]]:
@@ -161,7 +159,9 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "PYTHONWARNINGS": "ignore", "COLUMNS": "200", "TERM": "dumb", **variables}
 
 
-def command(*arguments: object, cwd: Path, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: object, cwd: Path, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """A command of this environment as a real process: `churn-assets` or `dagster`, by its name."""
     return subprocess.run(
         [BIN / str(arguments[0]), *map(str, arguments[1:])],

@@ -88,7 +88,9 @@ class LandingStep:
             return digests
 
         yield Publication(raw, days, stream(), input_hashes, version, run_id)
-        yield Publication(files, days, [files.typed(pd.concat(notes, ignore_index=True))], input_hashes, version, run_id)
+        yield Publication(
+            files, days, [files.typed(pd.concat(notes, ignore_index=True))], input_hashes, version, run_id
+        )
 
     def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
         landing_dir = deployment.settings.landing_dir

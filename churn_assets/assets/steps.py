@@ -145,5 +145,5 @@ def _quality(reconciliation: list[pd.DataFrame]) -> dict[date, dict[str, Any]]:
         score = quality_score(
             counts["rows_accepted"], counts["rows_read"], counts["rows_duplicate"], counts["rows_unchanged"]
         )
-        notes[day.date()] = ({} if score is None else {"quality_score": score}) | counts
+        notes[day.date()] = ({} if score is None else {"quality_score": score}) | {str(k): n for k, n in counts.items()}
     return notes

@@ -21,7 +21,7 @@ from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.progress import listening
 
 if TYPE_CHECKING:
-    from dagster import Definitions, DagsterInstance, ExecuteInProcessResult
+    from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -165,7 +165,9 @@ def _note_checks(result: ExecuteInProcessResult, report: Report) -> None:
 
 def _failures(result: ExecuteInProcessResult, report: Report) -> list[str]:
     """A sentence for each step that failed. A failed blocking check fails its step too, but is reported as a check."""
-    errors = [(event.step_key or "", event.step_failure_data.error) for event in result.all_events if event.is_step_failure]
+    errors = [
+        (event.step_key or "", event.step_failure_data.error) for event in result.all_events if event.is_step_failure
+    ]
     if not errors:
         return ["The run failed before its first step; see it in the Dagster UI."]
     return [

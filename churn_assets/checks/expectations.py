@@ -53,7 +53,7 @@ def _check(contract: Contract, suite: Sequence[Expectation]) -> Check:
     )
 
 
-def _explained(row: Mapping[str, Any], suite: Sequence[Expectation], breached: set[str]) -> dict[str, str]:
+def _explained(row: Mapping[Any, Any], suite: Sequence[Expectation], breached: set[str]) -> dict[str, str]:
     """What was expected, and the names behind it, where a figure breached."""
     if not breached:
         return {}

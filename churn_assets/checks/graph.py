@@ -46,7 +46,7 @@ def verdicts(check: Check, stored: Stored, days: DayRange) -> dict[date, Verdict
     try:
         published = Ledger.read(stored.connection, [check.table]).of(check.table)
         found = check.judge(stored, days)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         # Its text may quote a row; its kind does not.
         crashed = Verdict(False, {"why": f"the check itself failed with {type(error).__name__}"})
         return dict.fromkeys(days, crashed)
@@ -61,7 +61,7 @@ def _checks_of(table: str, checks: list[Check], settings: Settings) -> AssetChec
             asset=table,
             description=check.description[0].upper() + check.description[1:],
             blocking=check.blocking,
-            additional_deps=[name for name in check.reads],
+            additional_deps=list(check.reads),
             partitions_def=partitions,
         )
         for check in checks

@@ -40,7 +40,9 @@ def _some_rows(meaning: str) -> Expectation:
 
 def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     """Expectations by table; every table has some."""
-    types = ", ".join("'" + name.replace("'", "''") + "'" for name in (*KNOWN_EVENT_TYPES, *settings.sources.events.event_types))
+    types = ", ".join(
+        "'" + name.replace("'", "''") + "'" for name in (*KNOWN_EVENT_TYPES, *settings.sources.events.event_types)
+    )
     reasons = ", ".join(f"'{reason}'" for reason in QUARANTINE_REASONS)
     malformed = _share("malformed_share", "read_error IS NOT NULL", 0.01, "at most 1 % of rows do not fit the header")
     a_file = _some_rows("at least one file was delivered")
@@ -70,7 +72,10 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
         {
             "raw_users": (malformed,),
             "users_files": (a_file,),
-            "raw_events": (malformed, _some_rows("the day has events; a header alone is a real empty day, but a rare one")),
+            "raw_events": (
+                malformed,
+                _some_rows("the day has events; a header alone is a real empty day, but a rare one"),
+            ),
             "events_files": (a_file,),
             "clean_users": (*attributes, _signup_moved()),
             "quarantined_users": quarantined,
@@ -104,7 +109,9 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
                     "a quiz average exactly where there are attempts",
                 ),
             ),
-            "unmatched_events": (Expectation("rows", "count(*)", "every event finds its user-day", minimum=0, maximum=0),),
+            "unmatched_events": (
+                Expectation("rows", "count(*)", "every event finds its user-day", minimum=0, maximum=0),
+            ),
         }
     )
 

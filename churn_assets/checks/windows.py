@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
-from churn_assets.calendar import DayRange, Window
+from churn_assets.calendar import DayRange, Window, contiguous
 from churn_assets.checks.verdict import Check, Stored, Verdict
 from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger
@@ -38,12 +38,13 @@ def complete_window(table: str, upstream: str, window: Window, settings: Setting
 
     def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
         published = Ledger.read(stored.connection, [table, upstream])
-        last = settings.end_date
+        there, end = published.of(upstream), settings.end_date or days.last + timedelta(days=window.ahead)
+        absent = [day for day in window.of(days, settings.calendar_start) if day not in there and day <= end]
         verdicts = {}
         for day in published.of(table):
             if day in days:
                 needed = window.of(DayRange(day, day), settings.calendar_start)
-                missing = [d for d in needed if d not in published.of(upstream) and (last is None or d <= last)]
+                missing = contiguous(d for d in absent if d in needed)
                 verdicts[day] = Verdict(not missing, {"missing_days": ", ".join(map(str, missing)), "upstream": upstream})
         return verdicts
 
@@ -63,6 +64,6 @@ def warnings(settings: Settings) -> list[Check]:
         schema_drift("users"),
         schema_drift("events"),
         complete_window("clean_events", "raw_events", Window(back=late), settings),
-        complete_window("user_day_grid", "clean_users", Window(back=0, ahead=late), settings),
+        complete_window("user_day_grid", "clean_users", Window(back=None, ahead=late), settings),
         complete_window("user_daily", "clean_events", Window(back=0, ahead=late), settings),
     ]

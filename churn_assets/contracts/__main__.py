@@ -40,7 +40,9 @@ def tables_page(tables: Mapping[str, Contract]) -> str:
 
 def _section(contract: Contract) -> str:
     key = ", ".join(map(_code, contract.key))
-    heading = f"## {contract.table}\n\nA row is {contract.grain}. Key: {key}. Partition column: {_code(contract.day)}.\n\n"
+    heading = (
+        f"## {contract.table}\n\nA row is {contract.grain}. Key: {key}. Partition column: {_code(contract.day)}.\n\n"
+    )
     columns = _grid(["column", "type", "unit", "null", "limits", "meaning"], [_row(c) for c in contract.columns])
     rules = "".join(f"- `{rule.name}`: {rule.sentence}\n" for rule in contract.rules)
     return heading + columns + (f"\nRules, each row:\n\n{rules}" if rules else "")

@@ -61,7 +61,7 @@ class Rule:
 
     name: str
     sentence: str
-    holds: Callable[[pd.DataFrame], "pd.Series[bool]"] = field(compare=False)
+    holds: Callable[[pd.DataFrame], pd.Series[bool]] = field(compare=False)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ QUARANTINE_REASONS: Mapping[str, str] = MappingProxyType(
         "negative_minutes": "watch_minutes is below 0",
         "quiz_without_score": "a quiz_attempt without quiz_score",
         "score_out_of_range": "quiz_score is outside 0..100",
-        "payment_not_positive": "a payment whose amount is missing or not above 0",
+        "payment_not_positive": "a payment whose amount is given and not above 0",
         "future": "the event's day lies after its landing day",
         "too_late": "the event landed more than lateness_days after its day",
         "conflict": "the same key was landed before with another payload",

@@ -43,9 +43,7 @@ def current_day_digest(landing_dir: Path, source: SourceName, day: date) -> str 
     """`day_digest` of what lies there now, None where nothing does. Reads the files' bytes, not their contents."""
     try:
         files = delivered_files(landing_dir, source, day)
-        return day_digest(
-            {path.relative_to(landing_dir).as_posix(): _digest(path) for path in files}
-        )
+        return day_digest({path.relative_to(landing_dir).as_posix(): _digest(path) for path in files})
     except (RefusedFile, OSError):
         return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from churn_assets.synthetic.randomness import Floats, Ints, Purpose, beta_2_25, stream, waiting_days
 

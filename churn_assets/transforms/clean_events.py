@@ -62,9 +62,7 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
     event_id, id_repaired = parsing.ids(source("event_id"), rules.event_id_type)
     user_id, user_repaired = parsing.ids(source("user_id"), rules.user_id_type)
     repairs["id_written_as_decimal"] = id_repaired | user_repaired
-    event_time = parsing.instants(
-        source("event_time"), timestamp_format=rules.timestamp_format, zone=rules.source_zone
-    )
+    event_time = parsing.instants(source("event_time"), timestamp_format=rules.timestamp_format, zone=rules.source_zone)
     known = {name.casefold(): name for name in rules.event_types}
     event_type, type_changed = parsing.labels(source("event_type"), lambda v: _event_type(v, known), missing=None)
     course_id, course_changed = parsing.labels(source("course_id"), parsing.normalised, missing=None)

@@ -117,11 +117,11 @@ def first_seen(
     first = np.arange(len(key))
     candidates = np.flatnonzero(usable)
     repeated = key.iloc[candidates].duplicated(keep=False).to_numpy()
-    rows = candidates[repeated]
+    rows: npt.NDArray[np.int64] = candidates[repeated]
     if not len(rows):
         return first
-    group = pd.factorize(key.iloc[rows])[0].astype("int64")
-    day = landed.iloc[rows].to_numpy().astype("datetime64[D]").astype("int64")
+    group: npt.NDArray[np.int64] = pd.factorize(key.iloc[rows])[0].astype("int64")
+    day: npt.NDArray[np.int64] = landed.iloc[rows].to_numpy().astype("datetime64[D]").astype("int64")
     day -= day.min() - lookback_days
     by_group = np.argsort(group, kind="stable")
     group, day, rows = group[by_group], day[by_group], rows[by_group]

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from churn_assets.contracts.tables import LARGEST_NUMBER
 
 TEXT: Any = pd.StringDtype("pyarrow", na_value=np.nan)
-Series = pd.Series  # type: ignore[type-arg]
+Series = pd.Series
 Bools = npt.NDArray[np.bool_]
 
 MISSING_WORDS = frozenset({"", "unknown", "n/a", "na", "null", "none", "nan", "-"})
@@ -170,7 +170,7 @@ def labels(
     after = [missing if value is None or (result := clean(value)) is None else result for value in before]
     categories = sorted({value for value in after if value is not None})
     code_of = {value: code for code, value in enumerate(categories)}
-    table = np.array([-1 if value is None else code_of[value] for value in after])
+    table: Any = np.array([-1 if value is None else code_of[value] for value in after])
     changed = np.array([_is_repair(b, a) for b, a in zip(before, after, strict=True)])
     return pd.Categorical.from_codes(table[codes], categories=pd.Index(categories, dtype=object)), changed[codes]
 

@@ -38,7 +38,7 @@ class PartitionHashes:
             return
         hashes = row_hashes(self._contract, frame)
         second = _mixed(hashes ^ SECOND_LANE)
-        day = frame[self._contract.day].to_numpy().astype("datetime64[D]").astype("int64")
+        day: npt.NDArray[np.int64] = frame[self._contract.day].to_numpy().astype("datetime64[D]").astype("int64")
         if (np.diff(day) < 0).any():
             order = np.argsort(day, kind="stable")
             day, hashes, second = day[order], hashes[order], second[order]

@@ -28,10 +28,25 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(list(BENCHMARKS)), help="Only these (repeatable).")
-@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Times each side is run; medians are shown.")
-@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Size of the worlds, to try it small; the limits are meant for 1.")
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Make the worlds here and keep them for next time.")
-@click.option("--reference", default=REFERENCE, type=click.Path(path_type=Path), help="Folder of the peer's users.csv.gz and events.csv.gz.")
+@click.option(
+    "--runs", default=3, show_default=True, type=click.IntRange(1), help="Times each side is run; medians are shown."
+)
+@click.option(
+    "--scale",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Size of the worlds, to try it small; the limits are meant for 1.",
+)
+@click.option(
+    "--keep", type=click.Path(path_type=Path, file_okay=False), help="Make the worlds here and keep them for next time."
+)
+@click.option(
+    "--reference",
+    default=REFERENCE,
+    type=click.Path(path_type=Path),
+    help="Folder of the peer's users.csv.gz and events.csv.gz.",
+)
 def main(only: tuple[str, ...], runs: int, scale: float, keep: Path | None, reference: Path) -> None:
     """Ratios of two timings of one run; the machine's own speed drops out."""
     results = []
@@ -47,7 +62,9 @@ def main(only: tuple[str, ...], runs: int, scale: float, keep: Path | None, refe
 
 def _measured(name: str, store: Store, runs: int) -> Result:
     def on_run(side: str, taken: Taken) -> None:
-        console.print(f"[dim]{name}: {side} {taken.seconds:.1f} s ({taken.cpu_seconds:.1f} s of processor), {taken.peak_bytes / GIBIBYTE:.2f} GiB[/dim]")
+        console.print(
+            f"[dim]{name}: {side} {taken.seconds:.1f} s ({taken.cpu_seconds:.1f} s of processor), {taken.peak_bytes / GIBIBYTE:.2f} GiB[/dim]"
+        )
 
     console.print(f"[dim]{name}: making its world ...[/dim]")
     return compare(BENCHMARKS[name](store), store.folder, runs, on_run)

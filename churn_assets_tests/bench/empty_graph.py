@@ -52,7 +52,9 @@ def empty_checks(table: str, names: list[str]) -> AssetChecksDefinition:
     def nothing_wrong(context: AssetCheckExecutionContext) -> Iterator[Any]:
         for name in names:
             for day in days:
-                yield AssetCheckEvaluation(asset_key=AssetKey(table), check_name=name, passed=True, metadata={}, partition=day)
+                yield AssetCheckEvaluation(
+                    asset_key=AssetKey(table), check_name=name, passed=True, metadata={}, partition=day
+                )
             yield Output(None, output_name=f"{table}_{name}")
 
     return nothing_wrong

@@ -46,7 +46,9 @@ class Store:
         dump = [self.reference / "users.csv.gz", self.reference / "events.csv.gz"]
         if self.scale != 1 or not all(path.exists() for path in dump):
             days = max(5, round(PEER_DAYS * self.scale))
-            return self._made("peer-like", lambda at: (*churn_assets(at), "generate", "--users", str(PEER_USERS), "--days", str(days)))
+            return self._made(
+                "peer-like", lambda at: (*churn_assets(at), "generate", "--users", str(PEER_USERS), "--days", str(days))
+            )
         return self._made("peer", lambda at: (*churn_assets(at), "land", *map(str, dump)))
 
     def backfilled(self, world: Path, first: int, last: int) -> Path:
@@ -74,7 +76,7 @@ write_calendar(data / "churn.toml", world.start, world.end)
 
         return self._made(name, command)
 
-    def _made(self, name: str, command) -> Path:  # noqa: ANN001
+    def _made(self, name: str, command) -> Path:
         place = self.folder / name
         if not place.exists():
             unfinished = self.folder / f"{name}.unfinished"
