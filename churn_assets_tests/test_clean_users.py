@@ -147,10 +147,11 @@ def test_cleaned_text_is_clean_it_comes_out_the_same_when_cleaned_again(texts: l
 def clean(*rows: Row, day: date = JAN_5, last: date | None = None, **rules: Any) -> Cleaned:
     """Clean rows of a day; they must be accounted for and pass the gate."""
     rules_ = dataclasses.replace(CleaningRules(plans=PLANS), **rules)
-    if rules_.user_id_type == "string":
-        raw = frames.frame("raw_users", frames.landed(rows, "users", frames.USER), id_type="string")
-    else:
-        raw = raw_users(*rows)
+    raw = (
+        frames.frame("raw_users", frames.landed(rows, "users", frames.USER), id_type="string")
+        if rules_.user_id_type == "string"
+        else raw_users(*rows)
+    )
     cleaned = clean_users(raw, first_day=day, last_day=last or day, rules=rules_)
     frames.admitted_parts("users", cleaned, day, last or day, id_type=rules_.user_id_type)
     frames.assert_accounted_for(cleaned)

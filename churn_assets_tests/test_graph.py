@@ -7,7 +7,17 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, AssetRecordsFilter, Definitions, DagsterInstance, TimeWindowPartitionMapping
+from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, Definitions, TimeWindowPartitionMapping
+
+from churn_assets.assets.graph import build_assets
+from churn_assets.assets.step import Deployment
+from churn_assets.assets.steps import all_steps
+from churn_assets.automation.backfill import backfill, dagster_instance, planned
+from churn_assets.automation.plan import Work
+from churn_assets.automation.verify import verify
+from churn_assets.calendar import LONGEST_HISTORY_DAYS, DayRange
+from churn_assets.graph import build_definitions
+from churn_assets.settings import Settings
 from worlds import (
     CALENDAR,
     DAYS,
@@ -26,16 +36,6 @@ from worlds import (
     withdraw,
     write_settings,
 )
-
-from churn_assets.assets.graph import build_assets
-from churn_assets.assets.step import Deployment
-from churn_assets.assets.steps import all_steps
-from churn_assets.automation.backfill import backfill, dagster_instance, planned
-from churn_assets.automation.plan import Work
-from churn_assets.automation.verify import verify
-from churn_assets.calendar import LONGEST_HISTORY_DAYS, DayRange
-from churn_assets.graph import build_definitions
-from churn_assets.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
@@ -57,7 +57,9 @@ def test_the_small_world_has_late_events_plan_changes_and_rows_of_every_fate(com
         "bad_event_time": 1,
     }
     assert query(computed, "SELECT reason, count(*) FROM churn.unmatched_events GROUP BY 1") == [("unknown_user", 1)]
-    assert query(computed, "SELECT reason, count(*) FROM churn.quarantined_users GROUP BY 1") == [("bad_signup_date", 1)]
+    assert query(computed, "SELECT reason, count(*) FROM churn.quarantined_users GROUP BY 1") == [
+        ("bad_signup_date", 1)
+    ]
 
 
 # --- the same bytes ---
@@ -125,15 +127,18 @@ def test_an_empty_day_is_published_as_a_day_without_rows(landed: Path) -> None:
             file.write_text(file.read_text().splitlines()[0] + "\n")
     report = run_with_dagster(landed, days(1))
     assert not report.failures and not report.blocking
-    assert {table: at for table, at in hashes(landed)} == dict.fromkeys(deployment_of(landed).contracts, day(1))
+    assert dict(hashes(landed)) == dict.fromkeys(deployment_of(landed).contracts, day(1))
     assert query(landed, "SELECT count(*) FROM churn.user_daily") == [(0,)]
 
 
 def test_partitions_computed_are_counted_from_what_was_published(landed: Path) -> None:
     (landed / "landing/events" / f"date={day(3)}" / "events.csv").write_bytes(b"")
     report = run_with_dagster(landed)
-    assert report.partitions == len(hashes(landed)) == DAYS * len(
-        ["raw_users", "users_files", "clean_users", "quarantined_users", "users_reconciliation", "user_day_grid"]
+    assert (
+        report.partitions
+        == len(hashes(landed))
+        == DAYS
+        * len(["raw_users", "users_files", "clean_users", "quarantined_users", "users_reconciliation", "user_day_grid"])
     )
     assert len(report.failures) == 1 and f"events/date={day(3)}/events.csv" in report.failures[0]
 
@@ -214,7 +219,9 @@ def test_lineage_is_the_windows_the_steps_declare() -> None:
                 assert isinstance(mapping, TimeWindowPartitionMapping)
                 shown[key.to_user_string(), upstream.to_user_string()] = (-mapping.start_offset, mapping.end_offset)
     late, ever = LATENESS, LONGEST_HISTORY_DAYS
-    assert {edge: window for edge, window in shown.items() if not edge[0].startswith(("quar", "users_r", "events_r"))} == {
+    assert {
+        edge: window for edge, window in shown.items() if not edge[0].startswith(("quar", "users_r", "events_r"))
+    } == {
         ("clean_users", "raw_users"): (1, 0),
         ("clean_events", "raw_events"): (late, 0),
         ("user_day_grid", "clean_users"): (ever, late),
@@ -237,7 +244,9 @@ def test_each_partition_shows_its_own_rows_hash_and_quality_score(landed: Path) 
                 assert metadata["dagster/partition_row_count"].value == counted.get(at, 0)
                 assert metadata["content_hash"].value == published[table, at]
         # Landing day 6: of the hand-made rows two of nine are accepted beside those of user 999999 and of the odd type.
-        rejected = query(landed, f"SELECT sum(rows_quarantined) FROM churn.events_reconciliation WHERE landing_date = '{day(6)}'")
+        rejected = query(
+            landed, f"SELECT sum(rows_quarantined) FROM churn.events_reconciliation WHERE landing_date = '{day(6)}'"
+        )
         noted = {name: value.value for name, value in latest_metadata(instance, "clean_events", day(6)).items()}
         assert noted["rows_quarantined"] == rejected[0][0] == 6
         relevant = noted["rows_read"] - noted["rows_duplicate"] - noted["rows_unchanged"]
@@ -252,4 +261,3 @@ def latest_metadata(instance: DagsterInstance, table: str, at: date) -> dict[str
     materialization = records[0].asset_materialization
     assert materialization is not None
     return dict(materialization.metadata)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from datetime import date
@@ -10,6 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from churn_assets.assets import code_version
+from churn_assets.automation.backfill import planned
+from churn_assets.automation.plan import Plan
+from churn_assets.calendar import DayRange
 from worlds import (
     CALENDAR,
     DAYS,
@@ -28,11 +34,6 @@ from worlds import (
     work_by_table,
     write_settings,
 )
-
-from churn_assets.assets import code_version
-from churn_assets.automation.backfill import planned
-from churn_assets.automation.plan import Plan
-from churn_assets.calendar import DayRange
 
 NEW_EVENTS = "event_id,user_id,event_time,event_type\n700001,2,2026-01-05T12:00:00,login\n"
 ALL_DAYS = list(CALENDAR)
@@ -165,12 +166,16 @@ def test_a_selection_without_its_inputs_says_what_to_select(landed: Path) -> Non
 
 
 def test_a_partition_that_is_in_no_ledger_is_to_do(computed: Path) -> None:
-    tamper(computed, f"DELETE FROM churn.publish_ledger WHERE table_name = 'user_daily' AND partition_date = '{day(4)}'")
+    tamper(
+        computed, f"DELETE FROM churn.publish_ledger WHERE table_name = 'user_daily' AND partition_date = '{day(4)}'"
+    )
     assert work_by_table(plan_of(computed)) == {"user_daily": [day(4)]}
 
 
 @pytest.mark.parametrize("chunk", [1, 5])
-def test_chunks_finish_each_step_before_the_next_so_that_no_day_precedes_its_look_ahead(landed: Path, chunk: int) -> None:
+def test_chunks_finish_each_step_before_the_next_so_that_no_day_precedes_its_look_ahead(
+    landed: Path, chunk: int
+) -> None:
     write_settings(landed, backfill_chunk_days=chunk)
     works = plan_of(landed).works
     assert max(len(work.days) for work in works) == chunk
@@ -199,7 +204,7 @@ def test_ranges_asked_in_any_order_converge_to_nothing_to_do(
 ) -> None:
     cuts = data.draw(st.sets(st.integers(2, DAYS), max_size=3))
     starts = [1, *sorted(cuts), DAYS + 1]
-    ranges = [days(first, after - 1) for first, after in zip(starts, starts[1:], strict=False)]
+    ranges = [days(first, after - 1) for first, after in itertools.pairwise(starts)]
     with tempfile.TemporaryDirectory() as folder:
         world = Path(shutil.copytree(landed_template, Path(folder) / "data"))
         for asked in data.draw(st.permutations(ranges)):

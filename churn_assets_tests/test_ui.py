@@ -20,7 +20,7 @@ from churn_assets.automation.backfill import RANGE_END, RANGE_START
 from churn_assets.calendar import DayRange, calendar_days
 from churn_assets.contracts import contracts
 from churn_assets.settings import Settings
-from webserver import Webserver, daemon, wait_until, webserver
+from webserver import BACKFILL_STATUS, RUN_STATUS, Webserver, daemon, wait_until, webserver
 
 pytestmark = pytest.mark.slow
 
@@ -181,46 +181,44 @@ def test_read_only_shows_everything_and_starts_nothing(server: Webserver, calend
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory, landed_template: Path) -> Iterator[tuple[Path, Webserver]]:
-    """A landing of which nothing is computed, with what `dagster dev` starts: webserver and daemon."""
-    data = Path(shutil.copytree(landed_template, tmp_path_factory.mktemp("started") / "data"))
-    with webserver(data) as server, daemon(data):
-        yield data, server
-
-
-def finish(server: Webserver, *asked: DayRange) -> None:
-    """Launch a backfill of all assets for each of the asked days at once, and wait until they have succeeded."""
-    launched = [server.launch_backfill(days) for days in asked]
-    assert {answer["__typename"] for answer in launched} == {"LaunchBackfillSuccess"}, launched
-    outcomes = [server.outcome(answer["backfillId"], BACKFILL_SECONDS) for answer in launched]
-    assert set(outcomes) == {"COMPLETED_SUCCESS"}
+def launched(
+    tmp_path_factory: pytest.TempPathFactory, landed_template: Path
+) -> Iterator[tuple[Path, Webserver, list[Any]]]:
+    """A landing of which nothing is computed, two backfills of it launched at once, and the daemon to run them."""
+    data = Path(shutil.copytree(landed_template, tmp_path_factory.mktemp("launched") / "data"))
+    with webserver(data) as server:
+        # The daemon looks for backfills when it starts and then every 30 s, so it comes last.
+        backfills = [server.launch_backfill(worlds.CALENDAR) for _ in range(2)]
+        with daemon(data):
+            yield data, server, backfills
 
 
 def days_of_runs(server: Webserver) -> list[tuple[str, str]]:
-    """First and last day of each run, the newest first."""
+    """First and last day of each run over a range."""
     runs = server.ask("{ runsOrError { ... on Runs { results { tags { key value } } } } }")["runsOrError"]["results"]
     tags = [{tag["key"]: tag["value"] for tag in run["tags"]} for run in runs]
-    return [(t.get(RANGE_START) or t["dagster/partition"], t.get(RANGE_END) or t["dagster/partition"]) for t in tags]
+    return [(tag[RANGE_START], tag[RANGE_END]) for tag in tags if RANGE_START in tag]
 
 
 def test_backfills_from_the_ui_share_the_warehouse_and_give_what_the_command_gives(
-    started: tuple[Path, Webserver], expected: worlds.Hashes
+    launched: tuple[Path, Webserver, list[Any]], expected: worlds.Hashes
 ) -> None:
-    data, server = started
-    finish(server, worlds.CALENDAR, worlds.CALENDAR)
+    data, server, backfills = launched
+    assert {answer["__typename"] for answer in backfills} == {"LaunchBackfillSuccess"}, backfills
+    outcomes = [server.outcome(BACKFILL_STATUS, answer["backfillId"], BACKFILL_SECONDS) for answer in backfills]
+    assert outcomes == ["COMPLETED_SUCCESS", "COMPLETED_SUCCESS"]
     assert not worlds.differing(worlds.hashes(data), expected)
-    whole = (str(worlds.START), str(worlds.LAST))
     # One run each, although the windows of most assets reach over the day.
-    assert days_of_runs(server) == [whole, whole]
+    assert days_of_runs(server) == [(str(worlds.START), str(worlds.LAST))] * 2
 
 
-def test_a_backfill_of_one_day_restates_the_days_it_touches(
-    started: tuple[Path, Webserver], expected: worlds.Hashes
+def test_one_partition_from_the_ui_is_one_run_of_that_day(
+    launched: tuple[Path, Webserver, list[Any]], expected: worlds.Hashes
 ) -> None:
-    data, server = started
-    before = len(days_of_runs(server))
-    finish(server, worlds.days(12))
+    data, server, _ = launched
+    day = worlds.day(5)
+    run = server.launch_run(day)
+    assert server.outcome(RUN_STATUS, run, BACKFILL_SECONDS) == "SUCCESS"
     assert not worlds.differing(worlds.hashes(data), expected)
-    # Users landing on day 12 count since day 9: the grid and what is made of it from there on are computed again.
-    touched = (str(worlds.day(9)), str(worlds.day(12)))
-    assert days_of_runs(server)[:-before] == [touched, (str(worlds.day(12)), str(worlds.day(12)))]
+    rows = worlds.query(data, f"SELECT DISTINCT partition_date FROM churn.publish_ledger WHERE run_id = '{run}'")
+    assert rows == [(day,)]

@@ -23,15 +23,21 @@ STOP_SECONDS = 20
 WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Asks this machine itself, whatever proxy the environment names."""
 
-LAUNCH = """mutation ($parameters: LaunchBackfillParams!) {
+LAUNCH_BACKFILL = """mutation ($parameters: LaunchBackfillParams!) {
     launchPartitionBackfill(backfillParams: $parameters) {
         __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
     }
 }"""
-"""What the UI sends from "Materialize ..." when partitions are chosen."""
-STATUS = """query ($id: String!) {
-    partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
+"""What the UI sends from "Materialize ..." for several partitions."""
+LAUNCH_RUN = """mutation ($parameters: ExecutionParams!) {
+    launchRun(executionParams: $parameters) { __typename ... on LaunchRunSuccess { run { runId } } }
 }"""
+"""What the UI sends from "Materialize ..." for one partition."""
+BACKFILL_STATUS = """query ($id: String!) {
+    found: partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
+}"""
+RUN_STATUS = "query ($id: ID!) { found: runOrError(runId: $id) { ... on Run { status } } }"
+GOING_ON = {"REQUESTED", "CANCELING", "FAILING", "QUEUED", "NOT_STARTED", "STARTING", "STARTED"}
 
 
 @dataclass(frozen=True)
@@ -52,22 +58,39 @@ class Webserver:
         nodes = self.ask("{ assetNodes { groupName assetKey { path } } }")["assetNodes"]
         return {node["assetKey"]["path"][-1]: node["groupName"] for node in nodes}
 
-    def launch_backfill(self, partitions: Iterable[object]) -> Any:
-        """Launch a backfill of all assets as the UI does; the answer names its id, or says why not."""
-        keys = [{"path": [name]} for name in self.assets()]
-        parameters = {"assetSelection": keys, "partitionNames": list(map(str, partitions)), "tags": []}
-        return self.ask(LAUNCH, parameters=parameters)["launchPartitionBackfill"]
+    def launch_backfill(self, partitions: Iterable[object]) -> dict[str, Any]:
+        """Launch a backfill of all assets; the answer names its id, or says why not."""
+        parameters = {"assetSelection": self._keys(), "partitionNames": list(map(str, partitions)), "tags": []}
+        return dict(self.ask(LAUNCH_BACKFILL, parameters=parameters)["launchPartitionBackfill"])
 
-    def outcome(self, backfill: str, seconds: float) -> str:
-        """The status the backfill ends with; fails if it has none after so many seconds."""
+    def launch_run(self, partition: object) -> str:
+        """Launch a run of all assets for one partition; gives its id."""
+        parameters = {
+            "selector": {
+                "repositoryLocationName": "churn_assets.definitions",
+                "repositoryName": "__repository__",
+                "jobName": "__ASSET_JOB",
+                "assetSelection": self._keys(),
+            },
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": str(partition)}]},
+        }
+        answer = self.ask(LAUNCH_RUN, parameters=parameters)["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
+
+    def outcome(self, status: str, of: str, seconds: float) -> str:
+        """What the backfill or run ends with, asked by `status`; fails if it has not ended after so many seconds."""
         found: dict[str, Any] = {}
 
         def ended() -> bool:
-            found.update(self.ask(STATUS, id=backfill)["partitionBackfillOrError"])
-            return found["status"] not in {"REQUESTED", "CANCELING", "FAILING"}
+            found.update(self.ask(status, id=of)["found"])
+            return found["status"] not in GOING_ON
 
         wait_until(ended, seconds, lambda: str(found))
         return str(found["status"])
+
+    def _keys(self) -> list[dict[str, list[str]]]:
+        return [{"path": [name]} for name in self.assets()]
 
 
 @contextmanager

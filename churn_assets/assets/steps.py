@@ -10,7 +10,7 @@ import pandas as pd
 from churn_assets import transforms
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Step
-from churn_assets.calendar import SAME_DAY, DayRange, Window
+from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
 

@@ -57,14 +57,18 @@ def _explained(row: Mapping[Any, Any], suite: Sequence[Expectation], breached: s
     """What was expected, and the names behind it, where a figure breached."""
     if not breached:
         return {}
-    names = {f"{one.figure}_names": str(row[f"{one.figure}_names"]) for one in suite if one.names and one.figure in breached}
+    names = {
+        f"{one.figure}_names": str(row[f"{one.figure}_names"]) for one in suite if one.names and one.figure in breached
+    }
     return {"expected": "; ".join(one.meaning for one in suite if one.figure in breached), **names}
 
 
 def measure(stored: Stored, contract: Contract, suite: Sequence[Expectation], days: DayRange) -> pd.DataFrame:
     """One row per day: `day`, each expectation's figure as float64, and names where an expectation has them."""
     figures = [f"({one.sql})::DOUBLE AS {quoted(one.figure)}" for one in suite]
-    figures += [f"array_to_string(({one.names}), ', ') AS {quoted(one.figure + '_names')}" for one in suite if one.names]
+    figures += [
+        f"array_to_string(({one.names}), ', ') AS {quoted(one.figure + '_names')}" for one in suite if one.names
+    ]
     day = quoted(contract.day)
     # A day without rows is one row of the left join with nulls in it: the aggregates must see no row there.
     query = f"""{EVERY_DAY},
@@ -74,7 +78,12 @@ def measure(stored: Stored, contract: Contract, suite: Sequence[Expectation], da
     SELECT days.day, {", ".join(f"CASE WHEN found.day IS NULL THEN nothing.{n} ELSE found.{n} END AS {n}" for n in _names(suite))}
     FROM days LEFT JOIN found USING (day) CROSS JOIN nothing ORDER BY days.day"""
     measured = stored.by_day(query, days)
-    frame = pd.DataFrame({"day": pd.to_datetime(list(measured)), **{n.strip('"'): [f[n.strip('"')] for f in measured.values()] for n in _names(suite)}})
+    frame = pd.DataFrame(
+        {
+            "day": pd.to_datetime(list(measured)),
+            **{n.strip('"'): [f[n.strip('"')] for f in measured.values()] for n in _names(suite)},
+        }
+    )
     return frame.astype({one.figure: "float64" for one in suite})
 
 
@@ -137,5 +146,7 @@ def _batch_definition() -> Any:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     return (
-        context.data_sources.add_pandas("profiles").add_dataframe_asset("profiles").add_batch_definition_whole_dataframe("days")
+        context.data_sources.add_pandas("profiles")
+        .add_dataframe_asset("profiles")
+        .add_batch_definition_whole_dataframe("days")
     )

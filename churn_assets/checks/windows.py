@@ -20,7 +20,9 @@ def schema_drift(source: SourceName) -> Check:
     def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
         verdicts = {}
         for day, found in stored.by_day(query, days).items():
-            drift = {kind: sorted({name for text in texts for name in json.loads(text)}) for kind, texts in found.items()}
+            drift = {
+                kind: sorted({name for text in texts for name in json.loads(text)}) for kind, texts in found.items()
+            }
             verdicts[day] = Verdict(not any(drift.values()), {kind: ", ".join(names) for kind, names in drift.items()})
         return verdicts
 
@@ -45,7 +47,9 @@ def complete_window(table: str, upstream: str, window: Window, settings: Setting
             if day in days:
                 needed = window.of(DayRange(day, day), settings.calendar_start)
                 missing = contiguous(d for d in absent if d in needed)
-                verdicts[day] = Verdict(not missing, {"missing_days": ", ".join(map(str, missing)), "upstream": upstream})
+                verdicts[day] = Verdict(
+                    not missing, {"missing_days": ", ".join(map(str, missing)), "upstream": upstream}
+                )
         return verdicts
 
     return Check(

@@ -84,7 +84,9 @@ def _raw(source: SourceName) -> Contract:
             *(Column(name, Kind.TEXT, f"{name} as delivered", nullable=True) for name in SOURCE_COLUMNS[source]),
             Column("extra", Kind.TEXT, "Columns outside the contract, as a JSON object of texts", nullable=True),
             *_landing_columns(provenance=False),
-            Column("read_error", Kind.LABEL, "Why the row could not be bound to the header; null if it was", nullable=True),
+            Column(
+                "read_error", Kind.LABEL, "Why the row could not be bound to the header; null if it was", nullable=True
+            ),
         ),
     )
 
@@ -169,7 +171,11 @@ def _at_most(*columns: str, whole: str) -> Rule:
 def _attributes() -> tuple[Column, ...]:
     return (
         Column("plan", Kind.LABEL, "Plan, lower case; `unknown` where missing or not a plan of the product"),
-        Column("is_paid", Kind.FLAG, "Whether the plan is paid; where the source does not say, any plan but free, trial and unknown"),
+        Column(
+            "is_paid",
+            Kind.FLAG,
+            "Whether the plan is paid; where the source does not say, any plan but free, trial and unknown",
+        ),
         Column("country", Kind.LABEL, "Country or region, upper case; `UNKNOWN` where missing"),
         Column("marketing_source", Kind.LABEL, "Where the user came from, lower case; `unknown` where missing"),
     )
@@ -183,8 +189,17 @@ def _event_columns(user_id: Column, event_id: Column) -> tuple[Column, ...]:
         Column("event_date", Kind.DATE, "Business day event_time falls in"),
         Column("event_type", Kind.LABEL, "What happened; known: " + ", ".join(KNOWN_EVENT_TYPES)),
         Column("course_id", Kind.LABEL, "Course it concerns", nullable=True),
-        Column("watch_minutes", Kind.NUMBER, "Minutes watched; 0 where none", minimum=0, maximum=LARGEST_NUMBER, unit="minutes"),
-        Column("quiz_score", Kind.NUMBER, "Score of a quiz_attempt", nullable=True, minimum=0, maximum=100, unit="points"),
+        Column(
+            "watch_minutes",
+            Kind.NUMBER,
+            "Minutes watched; 0 where none",
+            minimum=0,
+            maximum=LARGEST_NUMBER,
+            unit="minutes",
+        ),
+        Column(
+            "quiz_score", Kind.NUMBER, "Score of a quiz_attempt", nullable=True, minimum=0, maximum=100, unit="points"
+        ),
         Column(
             "amount",
             Kind.NUMBER,
@@ -218,11 +233,24 @@ def _activity_columns() -> tuple[Column, ...]:
         Column("total_watch_minutes", Kind.NUMBER, "Sum of watch_minutes", minimum=0, unit="minutes"),
         _count("total_quiz_attempts", "quiz_attempt events"),
         _count("distinct_courses", "Different course_id among the day's events"),
-        Column("avg_quiz_score", Kind.NUMBER, "Mean score of the day's attempts; null if none", nullable=True, minimum=0, maximum=100),
+        Column(
+            "avg_quiz_score",
+            Kind.NUMBER,
+            "Mean score of the day's attempts; null if none",
+            nullable=True,
+            minimum=0,
+            maximum=100,
+        ),
         _count("total_enrollments", "course_enroll events"),
         _count("payment_success_count", "payment_success events"),
         _count("payment_failed_count", "payment_failed events"),
-        Column("payment_amount", Kind.NUMBER, "Sum of amount over payment_success events", minimum=0, unit="source currency"),
+        Column(
+            "payment_amount",
+            Kind.NUMBER,
+            "Sum of amount over payment_success events",
+            minimum=0,
+            unit="source currency",
+        ),
         _count("support_ticket_count", "support_ticket events"),
         _count("total_sessions", "Sessions begun: the day's first event, and each after a gap above 30 minutes"),
         Column("is_active", Kind.FLAG, "Whether the day has an event"),
@@ -250,7 +278,11 @@ def contracts(settings: Settings) -> dict[str, Contract]:
         ),
         _at_most("total_sessions", whole="total_events"),
         _at_most("distinct_courses", whole="total_events"),
-        Rule("active_has_events", "is_active exactly where total_events > 0", lambda f: f["is_active"] == (f["total_events"] > 0)),
+        Rule(
+            "active_has_events",
+            "is_active exactly where total_events > 0",
+            lambda f: f["is_active"] == (f["total_events"] > 0),
+        ),
     )
     clean_users = Contract(
         table="clean_users",

@@ -58,7 +58,7 @@ class Outcomes:
     def reasons(self, quarantined: Bools) -> pd.Categorical:
         """Reason of each of the rows `quarantined`."""
         codes: Any = self.code[quarantined] - 1
-        return pd.Categorical.from_codes(codes, categories=pd.Index(list(QUARANTINE_REASONS)))
+        return pd.Categorical.from_codes(codes, categories=pd.Index(list(QUARANTINE_REASONS), dtype=object))
 
 
 def landing_order(raw: pd.DataFrame) -> pd.DataFrame:
@@ -107,9 +107,7 @@ def reconcile(raw: pd.DataFrame, landed: Bools, outcome: Outcomes, repairs: Mapp
     )
 
 
-def first_seen(
-    key: pd.Series[Any], landed: pd.Series[Any], usable: Bools, lookback_days: int
-) -> npt.NDArray[np.int64]:
+def first_seen(key: pd.Series[Any], landed: pd.Series[Any], usable: Bools, lookback_days: int) -> npt.NDArray[np.int64]:
     """For each usable row the position of the first usable row with its key landed in [its day - lookback, its day].
 
     Rows must be in landing order. A row that is the first itself, and a row that is not usable, gets its own position.

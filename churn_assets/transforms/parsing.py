@@ -157,9 +157,7 @@ def days(values: Series, *, timestamp_format: str, zone: str, timezone: str) -> 
     return dates.fillna(business_days(instants(timed, timestamp_format=timestamp_format, zone=zone), timezone))
 
 
-def labels(
-    values: Series, clean: Callable[[str], str | None], *, missing: str | None
-) -> tuple[pd.Categorical, Bools]:
+def labels(values: Series, clean: Callable[[str], str | None], *, missing: str | None) -> tuple[pd.Categorical, Bools]:
     """Low-cardinality text, cleaned once per distinct value; and which rows changed.
 
     The category is `missing` (None: null) where a value is null or where `clean` gives None. Turning a blank into
