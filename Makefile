@@ -31,7 +31,7 @@ demo: $(READY) ## Generate a synthetic product, compute every table, say where t
 ui: $(READY) ## The Dagster UI on this machine only: graph, partitions, checks, schedules
 	@data="$${CHURN_DATA_DIR:-data}" && mkdir -p "$$data" && CHURN_DATA_DIR="$$(cd "$$data" && pwd)" && export CHURN_DATA_DIR && \
 	DAGSTER_HOME="$$($(BIN)/python -c "$$DAGSTER_HOME_OF_DATA")" && export DAGSTER_HOME && \
-	exec $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT)
+	PYTHONWARNINGS='ignore:Function `dev_command` is superseded' exec $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT)
 
 define DAGSTER_HOME_OF_DATA
 import sys

@@ -237,8 +237,8 @@ def test_an_error_amid_the_blocks_leaves_rows_and_ledger_as_they_were(warehouse:
 def test_a_second_block_that_the_gate_refuses_takes_the_first_back(warehouse: Warehouse) -> None:
     put(warehouse, readings(note=OLD))
     before = verified(warehouse)
-    with pytest.raises(RefusedFrame):
-        put(warehouse, readings(note=NEW), readings(level=np.inf))
+    with pytest.raises(RefusedFrame, match="level is infinite in 3 rows"):
+        put(warehouse, readings(note=NEW), readings(first_id=10, level=np.inf))
     assert verified(warehouse) == before
     assert set(held(warehouse)["note"]) == {OLD}
     with duckdb.connect(warehouse.path) as other:
@@ -469,6 +469,31 @@ def test_threads_of_one_process_wait_for_each_other(warehouse: Warehouse) -> Non
             one.result()
     assert len(verified(warehouse)) == 7
     assert read(0) == 6 * 20
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'IO Error: Could not set lock on file "w": Conflicting lock is held in python (PID 1)',
+        "IO Error: The process cannot access the file because it is being used by another process.",
+        "Connection Error: Can't open a connection to same database file with a different configuration",
+        'Binder Error: Unique file handle conflict: Cannot attach "warehouse" - the database file is already attached',
+    ],
+)
+def test_whatever_way_duckdb_says_that_the_file_is_taken_is_waited_for(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    put(warehouse, readings())
+    refusals = [duckdb.Error(message), duckdb.Error(message)]
+    connect = duckdb.connect
+
+    def taken_at_first(*arguments: Any, **options: Any) -> duckdb.DuckDBPyConnection:
+        if refusals:
+            raise refusals.pop()
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(duckdb, "connect", taken_at_first)
+    assert len(held(warehouse)) == 3
 
 
 def hold(say: Callable[[str], None], path: Path, seconds: float, read_only: bool) -> None:

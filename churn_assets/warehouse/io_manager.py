@@ -94,6 +94,10 @@ class _Client(DbClient[duckdb.DuckDBPyConnection]):
     def get_select_statement(table_slice: TableSlice) -> str:
         return f"SELECT * FROM {qualified(table_slice.table)}"
 
+    @staticmethod
+    def get_table_name(table_slice: TableSlice) -> str:
+        return f"{table_slice.schema}.{table_slice.table}"
+
 
 class _PublicationHandler(DbTypeHandler[Publication]):
     """What the product's own assets return: blocks of rows with their contract and origin."""
@@ -168,6 +172,7 @@ def _describe(context: OutputContext, entries: list[Published], publication: Pub
     for entry in entries:
         context.step_context.add_asset_metadata(
             {
+                "Query": f"SELECT * FROM {qualified(entry.table)} WHERE {publication.contract.day} = DATE '{entry.day}'",
                 "dagster/partition_row_count": entry.rows,
                 "content_hash": entry.content_hash,
                 **notes.get(entry.day, {}),
