@@ -370,6 +370,14 @@ def test_types_come_from_the_contract_and_not_from_the_first_frame(warehouse: Wa
     assert back.dtypes.drop("place").equals(CONTRACT.empty().dtypes.drop("place"))
 
 
+def test_what_is_missing_in_a_frame_is_null_in_sql(warehouse: Warehouse) -> None:
+    nothing = {"level": np.nan, "retries": None, "is_valid": None, "place": pd.Categorical([None] * 3), "note": None}
+    put(warehouse, readings(**nothing))
+    with warehouse.reading() as connection:
+        counts = connection.sql(f"SELECT {', '.join(f'count({name})' for name in nothing)} FROM churn.readings")
+        assert counts.fetchall() == [(0,) * len(nothing)]
+
+
 def test_columns_are_bound_by_name_whatever_order_the_table_has(warehouse: Warehouse) -> None:
     turned = replace(CONTRACT, columns=CONTRACT.columns[::-1])
     with warehouse.writing() as connection:
