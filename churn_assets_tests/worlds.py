@@ -120,9 +120,10 @@ def run_plainly(data: Path, asked: DayRange | None = None, **how: Any) -> Plan:
 
 
 def publish_plainly(deployment: Deployment, work: Work) -> None:
-    for step in work.steps:
-        for publication in step.publications(deployment, work.days):
-            with deployment.warehouse.writing() as connection:
+    """All of it in one transaction, which is several times faster than one for each table."""
+    with deployment.warehouse.writing() as connection:
+        for step in work.steps:
+            for publication in step.publications(deployment, work.days):
                 publish(connection, publication)
 
 
