@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_HISTORY_DAYS = 36_525
 """A hundred years: "since the calendar's start" for a partition mapping, which wants a number."""
+
+ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class DayRange:
 
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first} .. {self.last}"
+
+
+NO_DAYS = DayRange(date.max, date.min)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,29 @@ class Window:
 
 
 SAME_DAY = Window()
+
+
+class RowCounts:
+    """Rows of consecutive days from `first` on, and so of any range of them."""
+
+    def __init__(self, first: date, rows: Iterable[int]) -> None:
+        self._first = first
+        self._running = [0, *accumulate(rows)]
+
+    def __call__(self, days: DayRange) -> int:
+        return self._running[(days.last - self._first).days + 1] - self._running[(days.first - self._first).days]
+
+
+def chunks(
+    days: DayRange, most_rows: int, rows: Callable[[DayRange], int], *, fewest_days: int = 1
+) -> Iterator[DayRange]:
+    """`days` as consecutive ranges, each as long as its rows are at most `most_rows`, or of `fewest_days`."""
+    begin = days.first
+    for day in days:
+        longer = DayRange(begin, day + ONE_DAY)
+        if day == days.last or (len(longer) > fewest_days and rows(longer) > most_rows):
+            yield DayRange(begin, day)
+            begin = day + ONE_DAY
 
 
 def daily_partitions(settings: Settings) -> DailyPartitionsDefinition:

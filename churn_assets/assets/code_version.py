@@ -6,7 +6,7 @@ import ast
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ def code_version(modules: Iterable[str], parameters: Iterable[Any], tables: Iter
     """Twelve hexadecimal digits over the code of the computing ones among `modules` and what they import (comments and
     docstrings apart), the step's parameters and the types of its tables.
     """
-    told = [_code(module) for module in modules_behind(modules)]
+    behind = modules_behind(modules)
+    told = [_code(module) for module in behind] + [repr(value) for module in behind for value in _constants(module)]
     told += [repr(parameter) for parameter in parameters]
     told += [
         repr([(c.name, c.kind.name, c.nullable, c.minimum, c.maximum, c.provenance) for c in table.columns])
@@ -80,6 +81,14 @@ def _is_module(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False  # a name within a module
+
+
+def _constants(module: str) -> Iterator[Any]:
+    """Values of the contracts' constants (`UNKNOWN_PLAN`, ...) that `module` imports: they end up in rows too."""
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.module == "churn_assets.contracts.tables":
+            tables = importlib.import_module(node.module)
+            yield from (getattr(tables, alias.name) for alias in node.names if alias.name.isupper())
 
 
 @lru_cache

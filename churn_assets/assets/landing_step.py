@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from churn_assets.assets.code_version import code_version
-from churn_assets.assets.step import Deployment, split
-from churn_assets.calendar import DayRange, Window
+from churn_assets.assets.step import Deployment
+from churn_assets.calendar import DayRange, RowCounts, Window, chunks
 from churn_assets.landing.folder import current_day_digest, day_digest, delivered_files
 from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
@@ -105,8 +105,7 @@ class LandingStep:
             sum(path.stat().st_size for path in delivered_files(landing_dir, self.source, day)) // BYTES_PER_ROW
             for day in days
         ]
-        most = deployment.settings.block_rows
-        yield from (block.days for block in split(list(days), [min(size, most) for size in sizes], most))
+        yield from chunks(days, deployment.settings.block_rows, RowCounts(days.first, sizes))
 
 
 def _notes(landed: list[_Landed]) -> pd.DataFrame:

@@ -1,31 +1,30 @@
 """A step: which tables it makes, what it reads in which window, and the one transform it calls.
 
 Steps know no Dagster: the graph, the backfill and a plain loop run the same ones. Work goes block by block (some days,
-or a key bucket of one large day), so that memory does not grow with what is asked for.
+or a key bucket of them), so that memory does not grow with what is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
-from itertools import accumulate
 from typing import Any
 
 import duckdb
 import pandas as pd
 
 from churn_assets.assets.code_version import code_version, transform_modules
-from churn_assets.calendar import DayRange, Window
+from churn_assets.calendar import DayRange, RowCounts, Window, chunks
 from churn_assets.contracts import Contract, contracts
 from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.reading import Bucket
 
-Frames = Mapping[str, pd.DataFrame]
-Compute = Callable[[Frames, DayRange], tuple[pd.DataFrame, ...]]
+OVERLAP = 4
+"""A block covers at least this many times the days its window reaches beyond a day, so that little is read twice."""
 Notes = Callable[[Mapping[str, list[pd.DataFrame]]], Mapping[date, Mapping[str, Any]]]
 Combine = Callable[[list[pd.DataFrame]], pd.DataFrame]
 
@@ -47,17 +46,40 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Block:
-    """A part of the work: some days, or one key bucket of a day."""
+    """A part of the work: some days, or one of so many key buckets of them."""
 
     days: DayRange
     bucket: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
-class Step:
-    """How some tables are made from others. `compute` maps the frames it reads and the days to one frame per output.
+class Inputs:
+    """What a block's transform is given: a frame per table it reads, and the days of each that are published."""
 
-    `sized_by` names the table whose rows say how large a day's work is; `bucket_by` the key by which a day too large
+    frames: Mapping[str, pd.DataFrame]
+    published: Mapping[str, list[date]]
+    """Of the table's window: what may be missing from a frame because nothing happened, or because it is not in yet."""
+
+    def __getitem__(self, table: str) -> pd.DataFrame:
+        return self.frames[table]
+
+
+Compute = Callable[[Inputs, DayRange], tuple[pd.DataFrame, ...]]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The part of a table a step needs: some columns (None: all), and only rows whose flag column `only` is true."""
+
+    columns: tuple[str, ...] | None = None
+    only: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """How some tables are made from others. `compute` maps what it reads and the days to one frame per output.
+
+    `sized_by` names the table whose rows say how large a day's work is; `bucket_by` the key by which work too large
     for one block is split.
     """
 
@@ -69,6 +91,7 @@ class Step:
     compute: Compute
     sized_by: str
     bucket_by: str | None
+    selects: Mapping[str, Selection] = field(default_factory=dict)
     parameters: tuple[Any, ...] = ()
     combine: Mapping[str, Combine] = field(default_factory=dict)
     notes: Notes | None = None
@@ -120,50 +143,41 @@ class Step:
                     f"materialize it first or with it ('+{self.name}')."
                 )
 
-    def _load(self, deployment: Deployment, block: Block) -> dict[str, pd.DataFrame]:
+    def _load(self, deployment: Deployment, block: Block) -> Inputs:
         start = deployment.settings.calendar_start
-        frames = {}
+        frames, published = {}, {}
         with deployment.warehouse.reading() as connection:
+            ledger = Ledger.read(connection, self.reads)
             for table, window in self.reads.items():
                 contract = deployment.contracts[table]
                 bucket = None
                 if self.bucket_by and block.bucket:
                     kind = deployment.contracts[self.outputs[0]].column(self.bucket_by).kind
                     bucket = Bucket(self.bucket_by, kind, *block.bucket)
-                frames[table] = read_days(connection, contract, window.of(block.days, start), bucket=bucket)
-        return frames
+                days, part = window.of(block.days, start), self.selects.get(table, Selection())
+                frames[table] = read_days(
+                    connection, contract, days, columns=part.columns, only=part.only, bucket=bucket
+                )
+                published[table] = [day for day in days if day in ledger.of(table)]
+        return Inputs(frames, published)
 
     def _blocks(self, deployment: Deployment, days: DayRange) -> Iterator[Block]:
-        """Consecutive days up to about `block_rows` rows of work; a larger day in as many buckets as it takes."""
         with deployment.warehouse.reading() as connection:
             ledger = Ledger.read(connection, [self.sized_by])
-        sizes = [ledger.rows(self.sized_by, day) for day in days]
-        if self.reads[self.sized_by].back is None:
-            before = DayRange(deployment.settings.calendar_start, days.first - timedelta(days=1))
-            known = sum(ledger.rows(self.sized_by, day) for day in before)
-            sizes = [known + grown for grown in accumulate(sizes)]
+        start, window = deployment.settings.calendar_start, self.reads[self.sized_by]
+        loaded = window.of(days, start)
+        stored = RowCounts(loaded.first, (ledger.rows(self.sized_by, day) for day in loaded))
+
+        def read(block: DayRange) -> int:
+            return stored(window.of(block, start))
+
+        # A window from the calendar's start is no more for many days than for one: what counts is what is made of it.
+        made = RowCounts(days.first, (read(DayRange(day, day)) for day in days))
+        rows, reach = (made, 0) if window.back is None else (read, window.back + window.ahead)
         most = deployment.settings.block_rows
-        if self.bucket_by is None:
-            yield from (Block(block.days) for block in split(list(days), [min(size, most) for size in sizes], most))
-        else:
-            yield from split(list(days), sizes, most)
-
-
-def split(days: list[date], sizes: list[int], most: int) -> Iterator[Block]:
-    """Blocks of consecutive days whose sizes add up to at most `most`; a larger day becomes buckets."""
-    begin, total = 0, 0
-    for at, size in enumerate(sizes):
-        if at > begin and total + size > most:
-            yield Block(DayRange(days[begin], days[at - 1]))
-            begin, total = at, 0
-        if size > most:
-            count = -(-size // most)
-            yield from (Block(DayRange(days[at], days[at]), (number, count)) for number in range(count))
-            begin, total = at + 1, 0
-        else:
-            total += size
-    if begin < len(days):
-        yield Block(DayRange(days[begin], days[-1]))
+        for block in chunks(days, most, rows, fewest_days=OVERLAP * reach):
+            count = -(-rows(block) // most) if self.bucket_by else 1
+            yield from (Block(block, (number, count)) for number in range(count)) if count > 1 else [Block(block)]
 
 
 def _appended(frames: list[pd.DataFrame]) -> pd.DataFrame:

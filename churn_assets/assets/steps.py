@@ -9,10 +9,11 @@ import pandas as pd
 
 from churn_assets import transforms
 from churn_assets.assets.landing_step import LandingStep
-from churn_assets.assets.step import Step
+from churn_assets.assets.step import Selection, Step
 from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
+from churn_assets.transforms.user_days import DAILY_EVENT_COLUMNS
 
 AnyStep = LandingStep | Step
 
@@ -96,6 +97,7 @@ def _user_daily(settings: Settings) -> Step:
         group="user_days",
         outputs=("user_daily",),
         reads={"user_day_grid": SAME_DAY, "clean_events": Window(back=0, ahead=settings.lateness_days)},
+        selects={"clean_events": Selection(columns=DAILY_EVENT_COLUMNS)},
         compute=lambda frames, _: (transforms.user_daily(frames["user_day_grid"], frames["clean_events"]),),
         sized_by="user_day_grid",
         bucket_by="user_id",

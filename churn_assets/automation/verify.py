@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from churn_assets.assets.step import Deployment, split
+from churn_assets.assets.step import Deployment
+from churn_assets.calendar import NO_DAYS, DayRange, RowCounts, chunks
 from churn_assets.contracts import Contract
 from churn_assets.warehouse import Ledger, read_days
 from churn_assets.warehouse.content_hash import PartitionHashes
@@ -34,21 +35,19 @@ def verify(deployment: Deployment) -> Iterator[tuple[str, int, list[Finding]]]:
                 Finding(contract.table, day, "rows that were never published")
                 for day in sorted(set(stored) - set(published))
             ]
-            days = sorted(published)
-            for block in split(days, [published[day].rows for day in days], deployment.settings.block_rows):
-                covered = [day for day in days if day in block.days]
-                if block.bucket and block.bucket[0] > 0:
-                    continue  # a partition is hashed whole, however large
+            span = DayRange(min(published), max(published)) if published else NO_DAYS
+            rows = RowCounts(span.first, (ledger.rows(contract.table, day) for day in span))
+            for block in chunks(span, deployment.settings.block_rows, rows):
                 hashes = PartitionHashes(contract)
-                hashes.add(read_days(connection, contract, block.days))
+                hashes.add(read_days(connection, contract, block))
                 findings += [
                     Finding(contract.table, day, f"{hashes.rows(day)} rows, published were {published[day].rows}")
                     if hashes.rows(day) != published[day].rows
                     else Finding(contract.table, day, "rows differ from what was published")
-                    for day in covered
-                    if hashes.digest(day) != published[day].content_hash
+                    for day in block
+                    if day in published and hashes.digest(day) != published[day].content_hash
                 ]
-            yield contract.table, len(days), findings
+            yield contract.table, len(published), findings
 
 
 def _stored_days(connection: object, contract: Contract) -> dict[date, int]:

@@ -165,7 +165,11 @@ def _not_before(later: str, earlier: str) -> Rule:
 
 def _at_most(*columns: str, whole: str) -> Rule:
     names = " + ".join(columns)
-    return Rule(f"parts_within_{whole}", f"{names} <= {whole}", lambda f: sum(f[name] for name in columns) <= f[whole])
+    return Rule(
+        f"{'_and_'.join(columns)}_within_{whole}",
+        f"{names} <= {whole}",
+        lambda f: sum(f[name] for name in columns) <= f[whole],
+    )
 
 
 def _attributes() -> tuple[Column, ...]:

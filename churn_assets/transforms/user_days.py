@@ -23,6 +23,8 @@ COUNTED_TYPES = {
     "support_ticket_count": "support_ticket",
 }
 ACTIVITY_COLUMNS = ["event_id", "event_time", "event_type", "course_id", "watch_minutes", "quiz_score", "amount"]
+DAILY_EVENT_COLUMNS = ("user_id", "event_date", *ACTIVITY_COLUMNS)
+"""What user_daily needs of clean_events."""
 Days = npt.NDArray[np.datetime64]
 Positions = npt.NDArray[np.int64]
 

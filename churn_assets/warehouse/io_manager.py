@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, time, timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from dagster._core.definitions.partitions.utils import TimeWindow
 from dagster._core.storage.db_io_manager import DbClient, DbIOManager, DbTypeHandler, TableSlice
 from dagster_duckdb_pandas import DuckDBPandasIOManager
 
-from churn_assets.calendar import DayRange
+from churn_assets.calendar import NO_DAYS, DayRange
 from churn_assets.contracts import Contract, contracts
 from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
@@ -28,8 +28,6 @@ from churn_assets.warehouse.frames import SCHEMA, qualified
 from churn_assets.warehouse.ledger import Published
 from churn_assets.warehouse.publish import Publication, publish
 from churn_assets.warehouse.reading import read_days
-
-NO_DAYS = DayRange(date.max, date.min)
 
 
 class StoredTable:
