@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     """Zone of the business day."""
     lateness_days: int = Field(default=3, ge=0, le=60)
     """An event of day d is admitted if it landed in [d, d + lateness_days]."""
-    block_rows: int = Field(default=1_000_000, ge=1)
+    block_rows: int = Field(default=500_000, ge=1)
     """Rows worked on at once: memory against overhead. Results do not depend on it."""
     backfill_chunk_days: int = Field(default=1500, ge=1)
     """Most days one Dagster run of `churn-assets backfill` covers."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 
 import duckdb
 import numpy as np
@@ -73,21 +74,21 @@ class LandingStep:
         notes: list[pd.DataFrame] = []
         digests: dict[date, str] = {}
 
-        def stream() -> Iterator[pd.DataFrame]:
-            for block in self._blocks(deployment, days):
-                landed: list[_Landed] = []
-                for day in block:
-                    today = list(self._read_day(deployment, day))
-                    digests[day] = day_digest({one.name: one.file.digest for one in today})
-                    landed += today
-                notes.append(files.typed(_notes(landed)))
-                table = pa.concat_tables(one.table for one in landed)
-                yield raw.typed(to_frame(raw.columns, table))
+        def landed_rows(block: DayRange) -> pd.DataFrame:
+            landed: list[_Landed] = []
+            for day in block:
+                today = list(self._read_day(deployment, day))
+                digests[day] = day_digest({one.name: one.file.digest for one in today})
+                landed += today
+            notes.append(files.typed(_notes(landed)))
+            table = pa.concat_tables(one.table for one in landed)
+            return raw.typed(to_frame(raw.columns, table))
 
         def input_hashes(_: duckdb.DuckDBPyConnection) -> Mapping[date, str]:
             return digests
 
-        yield Publication(raw, days, stream(), input_hashes, version, run_id)
+        blocks = (partial(landed_rows, block) for block in self._blocks(deployment, days))
+        yield Publication(raw, days, blocks, input_hashes, version, run_id)
         yield Publication(
             files, days, [files.typed(pd.concat(notes, ignore_index=True))], input_hashes, version, run_id
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import duckdb
@@ -114,13 +114,16 @@ class Step:
             ledger = Ledger.read(connection, self.reads)
             return ledger.input_hashes(self.reads, days, deployment.settings.calendar_start)
 
-        def stream() -> Iterator[pd.DataFrame]:
+        def computed(inputs: Inputs, days: DayRange) -> pd.DataFrame:
+            frame, *by_products = self.compute(inputs, days)
+            for contract, by_product in zip(others, by_products, strict=True):
+                collected[contract.table].append(contract.typed(by_product))
+            return main.typed(frame)
+
+        def stream() -> Iterator[Callable[[], pd.DataFrame]]:
             self._require_inputs(deployment, days)
             for block in self._blocks(deployment, days):
-                frame, *by_products = self.compute(self._load(deployment, block), block.days)
-                for contract, by_product in zip(others, by_products, strict=True):
-                    collected[contract.table].append(contract.typed(by_product))
-                yield main.typed(frame)
+                yield partial(computed, self._load(deployment, block), block.days)
 
         def notes() -> Mapping[date, Mapping[str, Any]]:
             return self.notes(collected) if self.notes else {}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import Contract
@@ -21,6 +23,8 @@ from churn_assets.warehouse.progress import tell
 
 InputHashes = Callable[[duckdb.DuckDBPyConnection], Mapping[date, str]]
 """Hash of the inputs of each day, asked inside the transaction after the last block."""
+Block = pd.DataFrame | Callable[[], pd.DataFrame]
+"""Rows, or a function that computes them without the warehouse: it is called while the block before is being stored."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Publication:
 
     contract: Contract
     days: DayRange
-    blocks: Iterable[pd.DataFrame]
+    blocks: Iterable[Block]
     input_hashes: InputHashes
     code_version: str
     run_id: str = ""
@@ -47,10 +51,9 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
     delete_days(connection, contract, days)
     hashes = PartitionHashes(contract)
     told = 0
-    for block in publication.blocks:
+    for block in _stored_behind(connection, contract, publication.blocks):
         admit(contract, block, days)
         hashes.add(block)
-        _insert(connection, contract, block)
         tell(contract.table, hashes.partitions - told)
         told = hashes.partitions
     for day in hashes.in_several_blocks:
@@ -113,11 +116,30 @@ def _refuse_repeats(connection: duckdb.DuckDBPyConnection, contract: Contract, d
         )
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, block: pd.DataFrame) -> None:
-    if block.empty:
-        return
-    connection.register("incoming_block", to_arrow(contract, block))
-    try:
-        run(connection, f"INSERT INTO {qualified(contract.table)} BY NAME SELECT * FROM incoming_block")
-    finally:
-        connection.unregister("incoming_block")
+def _stored_behind(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, blocks: Iterable[Block]
+) -> Iterator[pd.DataFrame]:
+    """Each block as a frame, for the caller to judge; once judged it is stored, while the next one is computed.
+
+    Storing takes as long as computing and leaves Python alone. The connection is never used by two threads at a time:
+    the next block is asked for, which may read from the warehouse, before the storing of the last begins.
+    """
+    judged: pa.Table | None = None
+    with ThreadPoolExecutor(1, "storing") as storing:
+        for block in blocks:
+            stored: Future[None] | None = judged and storing.submit(_insert, connection, contract, judged)
+            frame = block() if callable(block) else block
+            yield frame
+            judged = to_arrow(contract, frame)
+            if stored:
+                stored.result()
+    if judged:
+        _insert(connection, contract, judged)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming_block: pa.Table) -> None:
+    """DuckDB finds the rows by the parameter's name. Registered with the connection they would be kept in memory, block
+    after block, until the transaction ends.
+    """
+    if len(incoming_block):
+        connection.execute(f"INSERT INTO {qualified(contract.table)} BY NAME SELECT * FROM incoming_block").fetchall()
