@@ -8,11 +8,13 @@ import random
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +234,58 @@ def test_an_error_amid_the_blocks_leaves_rows_and_ledger_as_they_were(warehouse:
     assert set(held(warehouse)["note"]) == {OLD}
     put(warehouse, readings(note=NEW))
     assert set(held(warehouse)["note"]) == {NEW}
+
+
+def test_blocks_may_be_functions_which_run_while_the_block_before_is_stored(warehouse: Warehouse) -> None:
+    frames = [readings(BLOCK_ROWS, first_id=1 + n * BLOCK_ROWS) for n in range(4)]
+    put(warehouse, *frames)
+    before = verified(warehouse)
+    put(warehouse, stream=(lambda frame=frame: frame for frame in frames))
+    assert {day: entry.content_hash for day, entry in verified(warehouse).items()} == {
+        day: entry.content_hash for day, entry in before.items()
+    }
+
+
+def test_a_block_may_read_the_warehouse_before_it_is_computed(warehouse: Warehouse) -> None:
+    put(warehouse, *(readings(BLOCK_ROWS, first_id=1 + n * BLOCK_ROWS) for n in range(4)))
+    other = replace(CONTRACT, table="more_readings")
+
+    def blocks() -> Iterator[Callable[[], pd.DataFrame]]:
+        for n in range(4):
+            read = held(warehouse).query(f"{n * BLOCK_ROWS} < reading_id <= {(n + 1) * BLOCK_ROWS}")
+            yield partial(read.reset_index, drop=True)
+
+    put(warehouse, stream=blocks(), contract=other)
+    pd.testing.assert_frame_equal(held(warehouse, other), held(warehouse))
+
+
+def test_an_error_while_a_block_is_computed_leaves_rows_and_ledger_as_they_were(warehouse: Warehouse) -> None:
+    put(warehouse, readings(note=OLD))
+    before = verified(warehouse)
+
+    def fails() -> pd.DataFrame:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        put(warehouse, stream=[lambda: readings(BLOCK_ROWS, note=NEW), fails])
+    assert verified(warehouse) == before
+
+
+def test_memory_does_not_grow_with_the_blocks_of_a_transaction(warehouse: Warehouse) -> None:
+    ids: list[weakref.ref[Any]] = []
+    alive_at_once = 0
+
+    def block(n: int) -> pd.DataFrame:
+        nonlocal alive_at_once
+        alive_at_once = max(alive_at_once, sum(one() is not None for one in ids))
+        frame = readings(BLOCK_ROWS, first_id=1 + n * BLOCK_ROWS)
+        own = np.arange(1 + n * BLOCK_ROWS, 1 + (n + 1) * BLOCK_ROWS)
+        ids.append(weakref.ref(own))
+        return pd.DataFrame({name: frame[name] if name != "reading_id" else own for name in frame}, copy=False)
+
+    put(warehouse, stream=(partial(block, n) for n in range(8)))
+    assert verified(warehouse)[DAY].rows == 8 * BLOCK_ROWS
+    assert 1 <= alive_at_once <= 2, "the block being stored, and at most the one judged last"
 
 
 def test_a_second_block_that_the_gate_refuses_takes_the_first_back(warehouse: Warehouse) -> None:
