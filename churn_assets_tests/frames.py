@@ -84,7 +84,7 @@ def _plain(value: Any, column: str) -> Any:
         return None
     if isinstance(value, datetime):
         instant = pd.Timestamp(value).to_pydatetime()
-        return instant.date() if column.endswith("_date") else instant
+        return instant.date() if column.endswith(("_date", "_week")) else instant
     return value
 
 

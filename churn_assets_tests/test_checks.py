@@ -43,6 +43,9 @@ BLOCKING = {
     "user_daily.conserved",
     "user_daily.in_time_order",
     "unmatched_events.share",
+    "growth_daily.states_partition_users",
+    "growth_daily.recounted",
+    "retention_cohorts.recounted",
 }
 WARNING = {
     "users_files.schema_drift",
@@ -50,12 +53,14 @@ WARNING = {
     "clean_events.window_of_raw_events",
     "user_day_grid.window_of_clean_users",
     "user_daily.window_of_clean_events",
+    "growth_daily.window_of_user_daily",
+    "retention_cohorts.window_of_user_daily",
     *(
         f"{table}.expectations"
         for table in (
             *("raw_users", "users_files", "raw_events", "events_files", "clean_users", "quarantined_users"),
             *("users_reconciliation", "clean_events", "quarantined_events", "events_reconciliation"),
-            *("user_day_grid", "user_daily", "unmatched_events"),
+            *("user_day_grid", "user_daily", "unmatched_events", "growth_daily", "retention_cohorts"),
         )
     ),
 }

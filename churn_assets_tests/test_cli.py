@@ -88,7 +88,7 @@ def test_the_version_is_the_packages() -> None:
 def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> None:
     first = churn(landed, "backfill")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert f"{13 * DAYS} partitions computed." in first.stdout
+    assert f"{15 * DAYS} partitions computed." in first.stdout
     assert (
         "warning: events_files" not in first.stdout
         and "warning: unmatched_events.expectations on 1 day" in first.stdout
@@ -101,7 +101,7 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
     assert (landed / "warehouse.duckdb").stat().st_mtime_ns == written
 
     verified = churn(landed, "verify")
-    assert verified.returncode == 0 and f"All {13 * DAYS} partitions are as published." in verified.stdout
+    assert verified.returncode == 0 and f"All {15 * DAYS} partitions are as published." in verified.stdout
     status = churn(landed, "status")
     assert status.returncode == 0 and "Everything is up to date." in status.stdout
     assert re.search(rf"user_daily +│ +{DAYS} ", status.stdout)
@@ -119,7 +119,7 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
 def test_demo_makes_a_world_and_says_where_to_look(tmp_path: Path) -> None:
     done = churn(tmp_path / "data", "demo", "--users", 20, "--days", 3)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "39 partitions computed." in done.stdout and "Where to look next" in done.stdout
+    assert "45 partitions computed." in done.stdout and "Where to look next" in done.stdout
     assert "user_daily by month" in done.stdout
 
 

@@ -66,6 +66,9 @@ def test_a_redelivered_file_recomputes_its_day_and_exactly_what_that_touches(com
         **dict.fromkeys(("clean_events", "quarantined_events", "events_reconciliation"), list(days(6, 6 + LATENESS))),
         # ... and each of those landing days holds events of up to L days before.
         **dict.fromkeys(("user_daily", "unmatched_events"), list(days(6 - LATENESS, 6 + LATENESS))),
+        # What counts active users looks 59 days back, cohorts of a week 6 days ahead.
+        "growth_daily": list(days(6 - LATENESS, DAYS)),
+        "retention_cohorts": list(days(1, 6 + LATENESS)),
     }
 
 
@@ -169,7 +172,11 @@ def test_a_partition_that_is_in_no_ledger_is_to_do(computed: Path) -> None:
     tamper(
         computed, f"DELETE FROM churn.publish_ledger WHERE table_name = 'user_daily' AND partition_date = '{day(4)}'"
     )
-    assert work_by_table(plan_of(computed)) == {"user_daily": [day(4)]}
+    assert work_by_table(plan_of(computed)) == {
+        "user_daily": [day(4)],
+        "growth_daily": list(days(4, DAYS)),
+        "retention_cohorts": list(days(1, 4)),
+    }
 
 
 @pytest.mark.parametrize("chunk", [1, 5])

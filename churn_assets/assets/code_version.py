@@ -86,9 +86,9 @@ def _is_module(name: str) -> bool:
 def _constants(module: str) -> Iterator[Any]:
     """Values of the contracts' constants (`UNKNOWN_PLAN`, ...) that `module` imports: they end up in rows too."""
     for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.ImportFrom) and node.module == "churn_assets.contracts.tables":
-            tables = importlib.import_module(node.module)
-            yield from (getattr(tables, alias.name) for alias in node.names if alias.name.isupper())
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("churn_assets.contracts."):
+            declared = importlib.import_module(str(node.module))
+            yield from (getattr(declared, alias.name) for alias in node.names if alias.name.isupper())
 
 
 @lru_cache

@@ -11,11 +11,16 @@ from churn_assets import transforms
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Selection, Step
 from churn_assets.calendar import SAME_DAY, Window
+from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
 from churn_assets.transforms.user_days import DAILY_EVENT_COLUMNS
 
 AnyStep = LandingStep | Step
+ACTIVE_DAYS = Selection(columns=("user_id", "as_of_date"), only="is_active")
+"""Of user_daily: on which days each user was active."""
+SIGNUPS = Selection(columns=("user_id", "as_of_date", "signup_date"))
+"""Of user_day_grid: who was a user on which day, and since when."""
 
 
 def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
@@ -30,6 +35,8 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
         _user_day_grid(settings),
         _unmatched_events(settings),
         _user_daily(settings),
+        _growth_daily(),
+        _retention_cohorts(),
     )
 
 
@@ -127,6 +134,57 @@ def _unmatched_events(settings: Settings) -> Step:
         sized_by="clean_events",
         bucket_by="user_id",
         parameters=(late,),
+    )
+
+
+def _growth_daily() -> Step:
+    return Step(
+        name="growth_daily",
+        description="Active users of a day, a week and a month, and where they came from: growth accounting.",
+        group="metrics",
+        outputs=("growth_daily",),
+        reads={"user_daily": Window(back=2 * MONTH_DAYS - 1), "user_day_grid": SAME_DAY},
+        selects={
+            "user_daily": ACTIVE_DAYS,
+            "user_day_grid": SIGNUPS,
+        },
+        compute=lambda inputs, days: (
+            transforms.growth_daily(
+                inputs["user_daily"],
+                inputs["user_day_grid"],
+                first_day=days.first,
+                last_day=days.last,
+                published=inputs.published["user_daily"],
+            ),
+        ),
+        sized_by="user_daily",
+        bucket_by=None,
+    )
+
+
+def _retention_cohorts() -> Step:
+    week = Window(ahead=WEEK_DAYS - 1)
+    return Step(
+        name="retention_cohorts",
+        description="How many of a week's signups are active, week by week. Computed again when the week has closed.",
+        group="metrics",
+        outputs=("retention_cohorts",),
+        reads={"user_daily": week, "user_day_grid": week},
+        selects={
+            "user_daily": ACTIVE_DAYS,
+            "user_day_grid": SIGNUPS,
+        },
+        compute=lambda inputs, days: (
+            transforms.retention_cohorts(
+                inputs["user_daily"],
+                inputs["user_day_grid"],
+                first_day=days.first,
+                last_day=days.last,
+                published=set(inputs.published["user_daily"]) & set(inputs.published["user_day_grid"]),
+            ),
+        ),
+        sized_by="user_day_grid",
+        bucket_by=None,
     )
 
 

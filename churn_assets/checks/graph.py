@@ -22,6 +22,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from churn_assets.calendar import DayRange, daily_partitions
 from churn_assets.checks.expectations import expectation_checks
 from churn_assets.checks.invariants import invariants
+from churn_assets.checks.metrics import metrics_invariants
 from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Verdict
 from churn_assets.checks.windows import warnings
 from churn_assets.contracts import contracts
@@ -31,7 +32,12 @@ from churn_assets.warehouse import Ledger, Warehouse
 
 def all_checks(settings: Settings) -> list[Check]:
     """Every check of the product, blocking ones first."""
-    return [*invariants(), *warnings(settings), *expectation_checks(settings, contracts(settings))]
+    return [
+        *invariants(),
+        *metrics_invariants(),
+        *warnings(settings),
+        *expectation_checks(settings, contracts(settings)),
+    ]
 
 
 def build_checks(settings: Settings) -> list[AssetChecksDefinition]:

@@ -112,6 +112,23 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
             "unmatched_events": (
                 Expectation("rows", "count(*)", "every event finds its user-day", minimum=0, maximum=0),
             ),
+            "growth_daily": (
+                _none("days_of_silence", "users > 0 AND dau = 0", "somebody is active"),
+                Expectation(
+                    "mau_over_users",
+                    "coalesce(sum(mau) / nullif(sum(users), 0), 1)",
+                    "at least 1 % of the user base was active within the month",
+                    minimum=0.01,
+                    maximum=1,
+                ),
+            ),
+            "retention_cohorts": (
+                _none(
+                    "cohorts_silent_at_first",
+                    "weeks_since = 0 AND active = 0",
+                    "somebody of each cohort is active in the week of signup",
+                ),
+            ),
         }
     )
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from churn_assets.contracts.base import Column, Contract, Kind, Rule
+from churn_assets.contracts.metrics import metrics_contracts
 from churn_assets.settings import Settings, SourceName
 
 REQUIRED_SOURCE_COLUMNS: Mapping[SourceName, tuple[str, ...]] = MappingProxyType(
@@ -349,5 +350,6 @@ def contracts(settings: Settings) -> dict[str, Contract]:
         user_day_grid,
         user_daily,
         unmatched_events,
+        *metrics_contracts(),
     )
     return {contract.table: contract for contract in tables}

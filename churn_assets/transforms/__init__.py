@@ -1,12 +1,14 @@
 """Pure pandas functions from frame to frame: no Dagster, no IO, no clock. Usable in a notebook.
 
 Each is local to a key (an event_id, a user): its result depends on that key's rows only, so work can be split by key
-and by day on any engine.
+and by day on any engine. `growth_daily` and `retention_cohorts` alone sum over users, and can be split by day only.
 """
 
 from churn_assets.transforms.clean_events import clean_events
 from churn_assets.transforms.clean_users import clean_users
+from churn_assets.transforms.growth import growth_daily
 from churn_assets.transforms.outcomes import Cleaned
+from churn_assets.transforms.retention import retention_cohorts
 from churn_assets.transforms.rules import CleaningRules, cleaning_rules
 from churn_assets.transforms.user_days import unmatched_events, user_daily, user_day_grid
 
@@ -16,6 +18,8 @@ __all__ = [
     "clean_events",
     "clean_users",
     "cleaning_rules",
+    "growth_daily",
+    "retention_cohorts",
     "unmatched_events",
     "user_daily",
     "user_day_grid",
