@@ -17,9 +17,9 @@ PACKAGE = Path(churn_assets.__file__).parent
 LAYERS = (
     {"errors", "settings", "contracts"},
     {"transforms"},
-    {"calendar", "landing", "warehouse", "synthetic", "settings_file"},
+    {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures"},
     {"assets", "checks"},
-    {"automation"},
+    {"automation", "report"},
     {"graph", "definitions", "cli"},
 )
 """Left to right. A part may import its own layer and those left of it."""

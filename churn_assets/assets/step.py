@@ -19,6 +19,7 @@ from churn_assets.assets.code_version import code_version, transform_modules
 from churn_assets.calendar import DayRange, RowCounts, Window, chunks
 from churn_assets.contracts import Contract, contracts
 from churn_assets.errors import ChurnError
+from churn_assets.figures import Picture
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.reading import Bucket
@@ -27,6 +28,7 @@ OVERLAP = 4
 """A block covers at least this many times the days its window reaches beyond a day, so that little is read twice."""
 Notes = Callable[[Mapping[str, list[pd.DataFrame]]], Mapping[date, Mapping[str, Any]]]
 Combine = Callable[[list[pd.DataFrame]], pd.DataFrame]
+Draw = Callable[[pd.DataFrame], Mapping[str, Picture]]
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class Step:
     combine: Mapping[str, Combine] = field(default_factory=dict)
     notes: Notes | None = None
     """What the by-products say of each day of the first output."""
+    pictures: Draw | None = None
+    """Draws the first output's rows up to the last day of a run; shown on that day alone."""
 
     def code_version(self, deployment: Deployment) -> str:
         """Changes when the transform's code, its parameters or the tables' types change; never typed by hand."""
@@ -126,7 +130,12 @@ class Step:
                 yield partial(computed, self._load(deployment, block), block.days)
 
         def notes() -> Mapping[date, Mapping[str, Any]]:
-            return self.notes(collected) if self.notes else {}
+            said = dict(self.notes(collected)) if self.notes else {}
+            if self.pictures:
+                with deployment.warehouse.reading() as connection:
+                    rows = read_days(connection, main, DayRange(deployment.settings.calendar_start, days.last))
+                said[days.last] = {**said.get(days.last, {}), **self.pictures(rows)}
+            return said
 
         yield Publication(main, days, stream(), input_hashes, version, run_id, notes)
         for contract in others:

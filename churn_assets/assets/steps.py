@@ -12,6 +12,7 @@ from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Selection, Step
 from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
+from churn_assets.figures import growth_pictures, retention_pictures
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
 from churn_assets.transforms.user_days import DAILY_EVENT_COLUMNS
@@ -159,6 +160,7 @@ def _growth_daily() -> Step:
         ),
         sized_by="user_daily",
         bucket_by=None,
+        pictures=growth_pictures,
     )
 
 
@@ -185,6 +187,7 @@ def _retention_cohorts() -> Step:
         ),
         sized_by="user_day_grid",
         bucket_by=None,
+        pictures=retention_pictures,
     )
 
 

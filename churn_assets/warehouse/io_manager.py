@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-from dagster import InputContext, OutputContext
+from dagster import InputContext, MetadataValue, OutputContext
 from dagster._core.definitions.partitions.utils import TimeWindow
 from dagster._core.storage.db_io_manager import DbClient, DbIOManager, DbTypeHandler, TableSlice
 from dagster_duckdb_pandas import DuckDBPandasIOManager
@@ -22,6 +22,7 @@ from dagster_duckdb_pandas import DuckDBPandasIOManager
 from churn_assets.calendar import NO_DAYS, DayRange
 from churn_assets.contracts import Contract, contracts
 from churn_assets.errors import ChurnError
+from churn_assets.figures import Picture
 from churn_assets.settings import Settings
 from churn_assets.warehouse.connection import Warehouse
 from churn_assets.warehouse.frames import SCHEMA, qualified
@@ -173,8 +174,13 @@ def _describe(context: OutputContext, entries: list[Published], publication: Pub
                 "Query": f"SELECT * FROM {qualified(entry.table)} WHERE {publication.contract.day} = DATE '{entry.day}'",
                 "dagster/partition_row_count": entry.rows,
                 "content_hash": entry.content_hash,
-                **notes.get(entry.day, {}),
+                **{name: _shown(value) for name, value in notes.get(entry.day, {}).items()},
             },
             asset_key=context.asset_key,
             partition_key=entry.day.isoformat(),
         )
+
+
+def _shown(value: Any) -> Any:
+    """A picture as the UI shows one: Markdown with the image in it."""
+    return MetadataValue.md(f"![{value.shows}]({value.data_uri})") if isinstance(value, Picture) else value
