@@ -200,11 +200,24 @@ def verify(data: Path | None) -> None:
 
 
 @cli.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to (default: <data>/reports)."
+)
+@click.pass_obj
+def report(data: Path | None, out: Path | None) -> None:
+    """Growth, retention, quality and data health on one page, and as PNG files."""
+    from churn_assets.assets.step import Deployment
+
+    for path in _report(Deployment(Settings.load(data)), out):
+        console.print(str(path), soft_wrap=True)
+
+
+@cli.command()
 @click.option("--users", default=2000, show_default=True, type=click.IntRange(1), help="Users of the world.")
 @click.option("--days", default=120, show_default=True, type=click.IntRange(1, 3653), help="Landing days.")
 @click.pass_obj
 def demo(data: Path | None, users: int, days: int) -> None:
-    """Generate a world, bring every table up to date, and say where to look."""
+    """Generate a world, bring every table up to date, write the report, and say where to look."""
     from churn_assets.assets.step import Deployment
     from churn_assets.calendar import calendar_days
 
@@ -213,7 +226,8 @@ def demo(data: Path | None, users: int, days: int) -> None:
     passed = _backfill(deployment, calendar_days(settings), None, force=False)
     if passed:
         _show_result(deployment)
-        _show_next(settings)
+        page, *_ = _report(deployment)
+        _show_next(settings, page)
     sys.exit(0 if passed else 1)
 
 
@@ -309,11 +323,19 @@ def _show_result(deployment: Deployment) -> None:
     console.print(shown)
 
 
-def _show_next(settings: Settings) -> None:
+def _report(deployment: Deployment, folder: Path | None = None) -> list[Path]:
+    with console.status("Writing the report ..."):
+        from churn_assets.report import write_report
+
+        return write_report(deployment, folder or deployment.settings.reports_dir)
+
+
+def _show_next(settings: Settings, page: Path) -> None:
     console.print(
         f"""
 [bold]Where to look next[/bold]
   make ui                          the graph, its partitions and checks, on http://127.0.0.1:3000
+  {page}            growth, retention, quality and data health: open it in a browser
   churn-assets status              what is published
   {settings.warehouse_path}            schema churn, one table per asset: open it with DuckDB or pandas
   README.md                        your own data in five lines""",

@@ -182,6 +182,10 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         return self.data_dir / "dagster_home"
 
+    @property
+    def reports_dir(self) -> Path:
+        return self.data_dir / "reports"
+
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:

@@ -111,8 +111,8 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
         landed, "events", day(12), "event_id,user_id,event_time,event_type\n5,1,2026-01-12T01:00:00,login\n", "more.csv"
     )
     resumed = churn(landed, "backfill", day(12))
-    assert resumed.returncode == 0 and "13 partitions computed." in resumed.stdout, (
-        "5 of the landing day, 2 on 4 days each"
+    assert resumed.returncode == 0 and "27 partitions computed." in resumed.stdout, (
+        "5 of the landing day, 3 on 4 days each, and cohorts of the 10 days within a week before"
     )
 
 

@@ -1,0 +1,151 @@
+"""What a report says, taken from the warehouse: no markup here, and nothing computed that a table or a check does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import duckdb
+import pandas as pd
+
+from churn_assets.assets.step import Deployment
+from churn_assets.calendar import DayRange
+from churn_assets.checks.graph import all_checks, verdicts
+from churn_assets.checks.verdict import Stored
+from churn_assets.contracts.metrics import MONTH_DAYS
+from churn_assets.errors import ChurnError
+from churn_assets.transforms.outcomes import quality_score
+from churn_assets.warehouse import Ledger, read_days
+
+JUDGED_DAYS = 2 * MONTH_DAYS
+"""Checks are judged on as many last days as the newest figures of growth rest on."""
+MOST_GROUPS = 12
+"""Plans or countries that are named; the rest are summed up."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What of a table is there."""
+
+    table: str
+    days: int
+    first: date
+    last: date
+    rows: int
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What became of a source's landed rows, over all days; `score` as on each landing partition, null if none counts."""
+
+    source: str
+    read: int
+    accepted: int
+    duplicate: int
+    unchanged: int
+    quarantined: int
+    score: float | None
+    worst_day: date | None
+    worst_score: float | None
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A check that fails on some of the judged days."""
+
+    check: str
+    blocking: bool
+    days: int
+    last: date
+    expects: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All of a report. `growth` and `cohorts` are growth_daily and retention_cohorts; groups are (name, users, active)."""
+
+    day: date
+    published: list[Published]
+    quality: list[Quality]
+    reasons: list[tuple[str, str, int]]
+    warnings: list[Warned]
+    judged: DayRange
+    plans: list[tuple[str, int, int]]
+    countries: list[tuple[str, int, int]]
+    growth: pd.DataFrame
+    cohorts: pd.DataFrame
+
+
+def gather(deployment: Deployment) -> Contents:
+    """The report of what is published now, as of growth_daily's last day. Raises ChurnError while there is none."""
+    with deployment.warehouse.reading() as connection:
+        ledger = Ledger.read(connection)
+        for table in deployment.contracts:
+            if not ledger.of(table):
+                raise ChurnError(f"{table} is not published yet; run 'churn-assets backfill' first.")
+        day = max(ledger.of("growth_daily"))
+        judged = DayRange(max(min(ledger.of("growth_daily")), day - timedelta(days=JUDGED_DAYS - 1)), day)
+        return Contents(
+            day=day,
+            published=[
+                Published(table, len(days), min(days), max(days), sum(entry.rows for entry in days.values()))
+                for table in deployment.contracts
+                if (days := ledger.of(table))
+            ],
+            quality=[_quality(connection, source) for source in ("users", "events")],
+            reasons=_reasons(connection),
+            warnings=list(_warnings(deployment, connection, ledger, judged)),
+            judged=judged,
+            plans=_groups(connection, "plan", day),
+            countries=_groups(connection, "country", day),
+            growth=read_days(connection, deployment.contracts["growth_daily"]),
+            cohorts=read_days(connection, deployment.contracts["retention_cohorts"]),
+        )
+
+
+def _quality(connection: duckdb.DuckDBPyConnection, source: str) -> Quality:
+    days = connection.execute(
+        f"""SELECT landing_date, sum(rows_accepted)::BIGINT, sum(rows_read)::BIGINT, sum(rows_duplicate)::BIGINT,
+            sum(rows_unchanged)::BIGINT, sum(rows_quarantined)::BIGINT
+        FROM churn.{source}_reconciliation GROUP BY 1 ORDER BY 1"""
+    ).fetchall()
+    scores = [(score, day) for day, *counts, _ in days if (score := quality_score(*counts)) is not None]
+    accepted, read, duplicate, unchanged, quarantined = (sum(row[at] for row in days) for at in range(1, 6))
+    worst_score, worst_day = min(scores, default=(None, None))
+    score = quality_score(accepted, read, duplicate, unchanged)
+    return Quality(source, read, accepted, duplicate, unchanged, quarantined, score, worst_day, worst_score)
+
+
+def _reasons(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int]]:
+    """(source, reason, rows) of what was rejected."""
+    parts = " UNION ALL ".join(
+        f"SELECT '{source}' AS source, reason, count(*) AS n FROM churn.quarantined_{source} GROUP BY ALL"
+        for source in ("users", "events")
+    )
+    return connection.execute(f"FROM ({parts}) ORDER BY n DESC, source, reason").fetchall()
+
+
+def _warnings(
+    deployment: Deployment, connection: duckdb.DuckDBPyConnection, ledger: Ledger, days: DayRange
+) -> Iterator[Warned]:
+    """Checks that stored data fails on published days, blocking ones first."""
+    stored = Stored(connection, deployment.contracts, deployment.settings)
+    for check in all_checks(deployment.settings):
+        published = ledger.of(check.table)
+        failing = [day for day, v in verdicts(check, stored, days).items() if day in published and not v.passed]
+        if failing:
+            name = f"{check.table}.{check.name}"
+            yield Warned(name, check.blocking, len(failing), max(failing), check.description)
+
+
+def _groups(connection: duckdb.DuckDBPyConnection, column: str, day: date) -> list[tuple[str, int, int]]:
+    """(value, users, active on the day) by an attribute, largest first, the smallest together as `other`."""
+    found = connection.execute(
+        f"""SELECT {column}, count(*), count(*) FILTER (is_active) FROM churn.user_daily WHERE as_of_date = ?
+        GROUP BY 1 ORDER BY 2 DESC, 1""",
+        [day],
+    ).fetchall()
+    rest = found[MOST_GROUPS:]
+    others = [(f"{len(rest)} others", sum(row[1] for row in rest), sum(row[2] for row in rest))] if rest else []
+    return found[:MOST_GROUPS] + others
