@@ -174,6 +174,18 @@ def test_the_overview_shows_what_each_column_means(browser: Browser, data: Path)
     browser.waits_for(*(column.description.replace("`", "") for column in columns))
 
 
+IMAGE_IS_DRAWN = """const image = document.querySelector('img[src^="data:image/png;base64,"]');
+    return image !== null && image.naturalWidth > 300"""
+
+
+def test_the_last_day_of_a_run_shows_its_pictures(browser: Browser, calendar: DayRange) -> None:
+    browser.open(f"/assets/growth_daily?view=partitions&partition={calendar.last}", height=1120)
+    browser.waits_for("active_users", "growth_accounting")
+    browser.driver.find_element("xpath", "//*[contains(text(), 'Show Markdown')]").click()
+    wait_until(lambda: bool(browser.driver.execute_script(IMAGE_IS_DRAWN)), PAGE_SECONDS, browser.text)
+    browser.picture("metrics")
+
+
 def test_read_only_shows_everything_and_starts_nothing(server: Webserver, calendar: DayRange) -> None:
     runs = server.ask("{ runsOrError { ... on Runs { results { status } } } }")["runsOrError"]["results"]
     assert {run["status"] for run in runs} == {"SUCCESS"}
