@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from io import BytesIO
 
 import numpy as np
@@ -90,6 +91,14 @@ def test_lines_begin_where_their_days_are_observed_and_break_where_one_is_missin
     known = [np.flatnonzero(~np.isnan(np.asarray(line.get_ydata(), dtype=float))) + 1 for line in (mau, wau, dau)]
     assert [days[0] for days in known] == [30, 7, 1]
     assert all(35 not in days and 36 in days for days in known)
+
+
+@pytest.mark.parametrize("days", [1, 2, 3, 10, 150, 1200])
+def test_no_date_is_named_twice_in_a_row(days: int) -> None:
+    figure = active_users(growth(days))
+    figure.canvas.draw()
+    named = [tick.get_text() for tick in figure.axes[1].get_xticklabels() if tick.get_text()]
+    assert named and all(one != next_one for one, next_one in itertools.pairwise(named))
 
 
 def test_churned_users_lie_below_zero_and_states_stack_to_the_monthly_active() -> None:

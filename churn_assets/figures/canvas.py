@@ -41,7 +41,8 @@ def over_days(panel: Axes, days: pd.DatetimeIndex) -> None:
     """Readable dates below a panel that spans `days`, known or not: as few as fit, the year where it begins."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
-    locator = AutoDateLocator(minticks=4, maxticks=9)
+    # No more dates than days: the locator would go on to hours.
+    locator = AutoDateLocator(minticks=max(1, min(4, len(days) - 1)), maxticks=9)
     formats = ["%Y", "%b", "%d %b", "%d %b", "%d %b", "%d %b"]
     panel.xaxis.set_major_locator(locator)
     panel.xaxis.set_major_formatter(
