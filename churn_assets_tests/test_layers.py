@@ -15,7 +15,7 @@ import churn_assets
 
 PACKAGE = Path(churn_assets.__file__).parent
 LAYERS = (
-    {"errors", "settings", "contracts"},
+    {"errors", "settings", "label_settings", "contracts"},
     {"transforms"},
     {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures"},
     {"assets", "checks"},
