@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     """Zone of the business day."""
     lateness_days: int = Field(default=3, ge=0, le=60)
     """An event of day d is admitted if it landed in [d, d + lateness_days]."""
+    signup_lookahead_days: int = Field(default=0, ge=0, le=3650)
+    """An unmatched event of day d is `before_signup`, not `unknown_user`, if its user landed by d + this (or lateness_days)."""
     block_rows: int = Field(default=500_000, ge=1)
     """Rows worked on at once: memory against overhead. Results do not depend on it."""
     backfill_chunk_days: int = Field(default=1500, ge=1)

@@ -359,10 +359,12 @@ def sessions(times: Iterable[datetime]) -> int:
     return begun
 
 
-def unmatched_events(users: Iterable[Row], events: Iterable[Row], day: date, lateness: int) -> dict[Any, str]:
+def unmatched_events(
+    users: Iterable[Row], events: Iterable[Row], day: date, lateness: int, lookahead: int = 0
+) -> dict[Any, str]:
     """Reason by (event_id, landing_date) of the events of `day` that no grid row takes."""
     users = list(users)
-    grid, known = user_day_grid(users, day, lateness), versions_known_on(users, day, lateness)
+    grid, known = user_day_grid(users, day, lateness), versions_known_on(users, day, max(lateness, lookahead))
     unmatched = {}
     for event in events_of(events, day):
         user_id = event["user_id"]

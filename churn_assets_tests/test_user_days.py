@@ -72,7 +72,13 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def tables(
-    users: list[Row], events: list[Row], id_type: str = "integer", first: date = FIRST, last: date = LAST
+    users: list[Row],
+    events: list[Row],
+    id_type: str = "integer",
+    first: date = FIRST,
+    last: date = LAST,
+    *,
+    lookahead: int = 0,
 ) -> dict[str, pd.DataFrame]:
     """user_day_grid, user_daily and unmatched_events of the days, from whatever rows are given."""
     declared = {"id_type": id_type, "lateness_days": LATENESS}
@@ -81,7 +87,7 @@ def tables(
     days = {"first_day": first, "last_day": last, "lateness_days": LATENESS}
     grid = frames.contract("user_day_grid", **declared).typed(user_day_grid(user_frame, **days))
     made = {"user_day_grid": grid, "user_daily": user_daily(grid, event_frame)}
-    made["unmatched_events"] = unmatched_events(event_frame, user_frame, **days)
+    made["unmatched_events"] = unmatched_events(event_frame, user_frame, **days, signup_lookahead_days=lookahead)
     return {name: frames.contract(name, **declared).typed(table) for name, table in made.items()}
 
 
@@ -91,10 +97,10 @@ def assert_same_tables(left: dict[str, pd.DataFrame], right: dict[str, pd.DataFr
 
 
 @PROPERTY
-@given(worlds())
-def test_every_user_day_is_what_the_specification_says(world: World) -> None:
+@given(worlds(), st.sampled_from([0, LATENESS + 2]))
+def test_every_user_day_is_what_the_specification_says(world: World, lookahead: int) -> None:
     users, events, id_type = world
-    made = tables(users, events, id_type)
+    made = tables(users, events, id_type, lookahead=lookahead)
     for name, table in made.items():
         frames.admitted(name, table, FIRST, LAST, id_type=id_type, lateness_days=LATENESS)
     grid, daily, unmatched = (records(table) for table in made.values())
@@ -112,21 +118,23 @@ def test_every_user_day_is_what_the_specification_says(world: World) -> None:
             }
 
         left_out = {(r["event_id"], r["landing_date"]): r["reason"] for r in unmatched if r["event_date"] == day}
-        assert left_out == oracles.unmatched_events(users, events, day, LATENESS)
+        assert left_out == oracles.unmatched_events(users, events, day, LATENESS, lookahead)
         happened = sum(event["event_date"] == day for event in events)
         assert sum(row["total_events"] for row in active.values()) + len(left_out) == happened
 
 
 @PROPERTY
-@given(worlds(), st.integers(3, 8))
-def test_a_day_is_the_same_alone_or_in_a_range_and_whatever_else_was_loaded(world: World, number: int) -> None:
+@given(worlds(), st.integers(3, 8), st.sampled_from([0, LATENESS + 2]))
+def test_a_day_is_the_same_alone_or_in_a_range_and_whatever_else_was_loaded(
+    world: World, number: int, lookahead: int
+) -> None:
     users, events, id_type = world
     day, horizon = jan(number), jan(number + LATENESS)
-    own_users = [user for user in users if user["landing_date"] <= horizon]
+    own_users = [user for user in users if user["landing_date"] <= jan(number + max(LATENESS, lookahead))]
     own_events = [event for event in events if day <= event["landing_date"] <= horizon]
-    alone = tables(own_users, own_events, id_type, day, day)
-    assert_same_tables(alone, tables(users, events, id_type, day, day))
-    whole = tables(users, events, id_type)
+    alone = tables(own_users, own_events, id_type, day, day, lookahead=lookahead)
+    assert_same_tables(alone, tables(users, events, id_type, day, day, lookahead=lookahead))
+    whole = tables(users, events, id_type, lookahead=lookahead)
     days = {"user_day_grid": "as_of_date", "user_daily": "as_of_date", "unmatched_events": "event_date"}
     assert_same_tables(alone, {n: t[t[days[n]] == pd.Timestamp(day)] for n, t in whole.items()})
 
@@ -318,6 +326,21 @@ def test_49_an_event_that_no_grid_row_takes_is_kept_with_its_reason(
     assert unmatched["reason"].tolist() == reason
     daily = user_daily(user_day_grid(users, **days), events)
     assert daily["total_events"].sum() + len(unmatched) == 1
+
+
+@pytest.mark.parametrize(
+    ("version_of_user", "reason"),
+    [
+        (version(9, "free"), "before_signup"),
+        (version(10, "free"), "before_signup"),  # 5 + 5 = 10
+        (version(11, "free"), "unknown_user"),
+        (version(9, "free", signup=4), "unknown_user"),  # signed up before, but counts from the 9th only
+    ],
+)
+def test_a_lookahead_tells_who_signs_up_later_from_who_is_unknown(version_of_user: Row, reason: str) -> None:
+    users, events = clean_users(version_of_user), clean_events({"event_time": at(5, "12:00:00"), "user_id": 1})
+    days = {"first_day": jan(5), "last_day": jan(5), "lateness_days": 3}
+    assert unmatched_events(events, users, **days, signup_lookahead_days=5)["reason"].tolist() == [reason]
 
 
 def test_no_rows_give_no_rows_in_the_contracts_types() -> None:

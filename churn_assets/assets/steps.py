@@ -113,7 +113,7 @@ def _user_daily(settings: Settings) -> Step:
 
 
 def _unmatched_events(settings: Settings) -> Step:
-    late = settings.lateness_days
+    late, ahead = settings.lateness_days, max(settings.lateness_days, settings.signup_lookahead_days)
     return Step(
         name="unmatched_events",
         description="Accepted events that no grid row took: of an unknown user, or before signup.",
@@ -121,7 +121,7 @@ def _unmatched_events(settings: Settings) -> Step:
         outputs=("unmatched_events",),
         reads={
             "clean_events": Window(back=0, ahead=late),
-            "clean_users": Window(back=None, ahead=late),
+            "clean_users": Window(back=None, ahead=ahead),
         },
         compute=lambda frames, days: (
             transforms.unmatched_events(
@@ -130,11 +130,12 @@ def _unmatched_events(settings: Settings) -> Step:
                 first_day=days.first,
                 last_day=days.last,
                 lateness_days=late,
+                signup_lookahead_days=ahead,
             ),
         ),
         sized_by="clean_events",
         bucket_by="user_id",
-        parameters=(late,),
+        parameters=(late, ahead),
     )
 
 

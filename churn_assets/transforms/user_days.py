@@ -101,13 +101,21 @@ def user_daily(user_day_grid: pd.DataFrame, clean_events: pd.DataFrame) -> pd.Da
 
 
 def unmatched_events(
-    clean_events: pd.DataFrame, clean_users: pd.DataFrame, *, first_day: date, last_day: date, lateness_days: int
+    clean_events: pd.DataFrame,
+    clean_users: pd.DataFrame,
+    *,
+    first_day: date,
+    last_day: date,
+    lateness_days: int,
+    signup_lookahead_days: int = 0,
 ) -> pd.DataFrame:
     """Events of the event days [first_day, last_day] for which the grid has no row, with the reason.
 
-    Needs those days' events and every user version landed up to last_day + lateness_days. Decided from the users, not
-    from the grid, so that the conservation check compares two independent computations.
+    Needs those days' events and every user version landed up to last_day + the larger of lateness_days and
+    signup_lookahead_days; the latter only tells a user who signs up later from one nobody knows. Decided from the users,
+    not from the grid, so that the conservation check compares two independent computations.
     """
+    ahead = np.timedelta64(max(lateness_days, signup_lookahead_days), "D")
     events = clean_events[
         clean_events["event_date"].between(pd.Timestamp(first_day), pd.Timestamp(last_day)).to_numpy()
     ]
@@ -120,8 +128,9 @@ def unmatched_events(
         np.where(known, _days(first[name])[at], FAR_FUTURE) if len(first) else np.full(len(events), FAR_FUTURE)
         for name in ("landed", "signup_date", "counts_from")
     )
-    # A version landed after the day's lateness has closed is unknown to that day, however much was loaded.
-    known = known & (landed <= day + np.timedelta64(lateness_days, "D"))
+    # A version landed after the day's window has closed is unknown to that day, however much was loaded. One landed
+    # after its lateness takes no event of the day, since it counts from its landing.
+    known = known & (landed <= day + ahead)
     too_early = known & (day < signup)
     matched = known & (day >= signup) & (day >= counts_from)
     codes: Any = np.where(too_early, 1, 0)
