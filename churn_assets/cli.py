@@ -163,10 +163,11 @@ def status(data: Path | None) -> None:
     for heading in ("table", "days", "first", "last", "rows", "to do"):
         shown.add_column(heading, justify="left" if heading == "table" else "right")
     for table in deployment.contracts:
-        days = ledger.of(table)
-        rows = sum(entry.rows for entry in days.values())
-        first, last = (str(min(days)), str(max(days))) if days else ("-", "-")
-        shown.add_row(table, f"{len(days):,}", first, last, f"{rows:,}", f"{waiting.get(table, 0):,}")
+        there = ledger.extent(table)
+        known = (
+            [f"{there.days:,}", str(there.first), str(there.last), f"{there.rows:,}"] if there else ["0", "-", "-", "0"]
+        )
+        shown.add_row(table, *known, f"{waiting.get(table, 0):,}")
     console.print(shown)
     for sentence in _shortened(todo.impossible):
         console.print(f"[yellow]{escape(sentence)}[/yellow]")

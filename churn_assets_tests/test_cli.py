@@ -70,8 +70,6 @@ def test_every_command_and_option_is_explained(name: str) -> None:
 
 def test_the_readme_names_every_command_and_no_other() -> None:
     text = README.read_text(encoding="utf-8")
-    if "## Commands" not in text:
-        pytest.skip("README.md has no section '## Commands' yet")
     section = text.split("## Commands")[1].split("\n## ")[0]
     assert sorted(set(re.findall(r"`?churn-assets (\w+)", section))) == COMMANDS
 

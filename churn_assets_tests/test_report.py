@@ -93,7 +93,7 @@ def test_its_pictures_are_inside_it(computed: Path, tmp_path: Path) -> None:
 def test_it_says_what_is_published_how_good_it_is_and_who_the_users_are(computed: Path) -> None:
     contents = gather(deployment_of(computed))
     assert contents.day == day(DAYS) and contents.judged == days(1, DAYS)
-    counted = {one.table: (one.days, one.rows) for one in contents.published}
+    counted = {table: (one.days, one.rows) for table, one in contents.published.items()}
     for table in deployment_of(computed).contracts:
         assert counted[table] == (DAYS, query(computed, f"SELECT count(*) FROM churn.{table}")[0][0])
     events = contents.quality[1]

@@ -25,7 +25,9 @@ from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.reading import Bucket
 
 OVERLAP = 4
-"""A block covers at least this many times the days its window reaches beyond a day, so that little is read twice."""
+"""A block that can be bucketed covers at least this many times the days its window reaches beyond a day, so that little
+is read twice.
+"""
 Notes = Callable[[Mapping[str, list[pd.DataFrame]]], Mapping[date, Mapping[str, Any]]]
 Combine = Callable[[list[pd.DataFrame]], pd.DataFrame]
 Draw = Callable[[pd.DataFrame], Mapping[str, Picture]]
@@ -118,16 +120,25 @@ class Step:
             ledger = Ledger.read(connection, self.reads)
             return ledger.input_hashes(self.reads, days, deployment.settings.calendar_start)
 
-        def computed(inputs: Inputs, days: DayRange) -> pd.DataFrame:
-            frame, *by_products = self.compute(inputs, days)
+        def computed(load: Callable[[], Inputs], days: DayRange) -> pd.DataFrame:
+            frame, *by_products = self.compute(load(), days)
             for contract, by_product in zip(others, by_products, strict=True):
                 collected[contract.table].append(contract.typed(by_product))
             return main.typed(frame)
 
         def stream() -> Iterator[Callable[[], pd.DataFrame]]:
-            self._require_inputs(deployment, days)
-            for block in self._blocks(deployment, days):
-                yield partial(computed, self._load(deployment, block), block.days)
+            with deployment.warehouse.reading() as connection, connection.cursor() as aside:
+                ledger = Ledger.read(connection, self.reads)
+                self._require_inputs(ledger, days)
+                # Inputs are read while the block before is being stored, which takes a second connection. That one does
+                # not see what the open transaction has itself published: such inputs are read before.
+                sees_all = Ledger.read(aside, self.reads) == ledger
+                for block in self._blocks(deployment, ledger, days):
+                    load = partial(self._load, deployment, ledger, block)
+                    if sees_all:
+                        yield partial(computed, partial(load, aside), block.days)
+                    else:
+                        yield partial(computed, partial(_given, load(connection)), block.days)
 
         def notes() -> Mapping[date, Mapping[str, Any]]:
             said = dict(self.notes(collected)) if self.notes else {}
@@ -144,10 +155,8 @@ class Step:
             frame = parts[0] if len(parts) == 1 else contract.typed(whole(parts))
             yield Publication(contract, days, [frame], input_hashes, version, run_id)
 
-    def _require_inputs(self, deployment: Deployment, days: DayRange) -> None:
+    def _require_inputs(self, ledger: Ledger, days: DayRange) -> None:
         """A day whose own inputs are not published would come out empty, which nobody could tell from a quiet day."""
-        with deployment.warehouse.reading() as connection:
-            ledger = Ledger.read(connection, self.reads)
         for table in self.reads:
             if missing := [day for day in days if day not in ledger.of(table)]:
                 raise ChurnError(
@@ -155,27 +164,23 @@ class Step:
                     f"materialize it first or with it ('+{self.name}')."
                 )
 
-    def _load(self, deployment: Deployment, block: Block) -> Inputs:
+    def _load(
+        self, deployment: Deployment, ledger: Ledger, block: Block, connection: duckdb.DuckDBPyConnection
+    ) -> Inputs:
         start = deployment.settings.calendar_start
         frames, published = {}, {}
-        with deployment.warehouse.reading() as connection:
-            ledger = Ledger.read(connection, self.reads)
-            for table, window in self.reads.items():
-                contract = deployment.contracts[table]
-                bucket = None
-                if self.bucket_by and block.bucket:
-                    kind = deployment.contracts[self.outputs[0]].column(self.bucket_by).kind
-                    bucket = Bucket(self.bucket_by, kind, *block.bucket)
-                days, part = window.of(block.days, start), self.selects.get(table, Selection())
-                frames[table] = read_days(
-                    connection, contract, days, columns=part.columns, only=part.only, bucket=bucket
-                )
-                published[table] = [day for day in days if day in ledger.of(table)]
+        for table, window in self.reads.items():
+            contract = deployment.contracts[table]
+            bucket = None
+            if self.bucket_by and block.bucket:
+                kind = deployment.contracts[self.outputs[0]].column(self.bucket_by).kind
+                bucket = Bucket(self.bucket_by, kind, *block.bucket)
+            days, part = window.of(block.days, start), self.selects.get(table, Selection())
+            frames[table] = read_days(connection, contract, days, columns=part.columns, only=part.only, bucket=bucket)
+            published[table] = [day for day in days if day in ledger.of(table)]
         return Inputs(frames, published)
 
-    def _blocks(self, deployment: Deployment, days: DayRange) -> Iterator[Block]:
-        with deployment.warehouse.reading() as connection:
-            ledger = Ledger.read(connection, [self.sized_by])
+    def _blocks(self, deployment: Deployment, ledger: Ledger, days: DayRange) -> Iterator[Block]:
         start, window = deployment.settings.calendar_start, self.reads[self.sized_by]
         loaded = window.of(days, start)
         stored = RowCounts(loaded.first, (ledger.rows(self.sized_by, day) for day in loaded))
@@ -187,9 +192,15 @@ class Step:
         made = RowCounts(days.first, (read(DayRange(day, day)) for day in days))
         rows, reach = (made, 0) if window.back is None else (read, window.back + window.ahead)
         most = deployment.settings.block_rows
-        for block in chunks(days, most, rows, fewest_days=OVERLAP * reach):
+        # What cannot be bucketed is held whole: there memory comes first, and a day may be read twice.
+        fewest = (OVERLAP if self.bucket_by else 1) * reach
+        for block in chunks(days, most, rows, fewest_days=fewest):
             count = -(-rows(block) // most) if self.bucket_by else 1
             yield from (Block(block, (number, count)) for number in range(count)) if count > 1 else [Block(block)]
+
+
+def _given(inputs: Inputs) -> Inputs:
+    return inputs
 
 
 def _appended(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -18,10 +19,11 @@ from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, qu
 from churn_assets.transforms.user_days import DAILY_EVENT_COLUMNS
 
 AnyStep = LandingStep | Step
-ACTIVE_DAYS = Selection(columns=("user_id", "as_of_date"), only="is_active")
-"""Of user_daily: on which days each user was active."""
-SIGNUPS = Selection(columns=("user_id", "as_of_date", "signup_date"))
-"""Of user_day_grid: who was a user on which day, and since when."""
+ACTIVITY: Mapping[str, Selection] = {
+    "user_daily": Selection(columns=("user_id", "as_of_date"), only="is_active"),
+    "user_day_grid": Selection(columns=("user_id", "as_of_date", "signup_date")),
+}
+"""On which days each user was active; who was a user on which day, and since when."""
 
 
 def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
@@ -146,10 +148,7 @@ def _growth_daily() -> Step:
         group="metrics",
         outputs=("growth_daily",),
         reads={"user_daily": Window(back=2 * MONTH_DAYS - 1), "user_day_grid": SAME_DAY},
-        selects={
-            "user_daily": ACTIVE_DAYS,
-            "user_day_grid": SIGNUPS,
-        },
+        selects=ACTIVITY,
         compute=lambda inputs, days: (
             transforms.growth_daily(
                 inputs["user_daily"],
@@ -173,10 +172,7 @@ def _retention_cohorts() -> Step:
         group="metrics",
         outputs=("retention_cohorts",),
         reads={"user_daily": week, "user_day_grid": week},
-        selects={
-            "user_daily": ACTIVE_DAYS,
-            "user_day_grid": SIGNUPS,
-        },
+        selects=ACTIVITY,
         compute=lambda inputs, days: (
             transforms.retention_cohorts(
                 inputs["user_daily"],

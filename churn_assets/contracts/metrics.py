@@ -12,6 +12,8 @@ from churn_assets.contracts.base import Column, Contract, Kind, Rule
 MONTH_DAYS = 30
 """A growth period: the monthly of "monthly active users"."""
 WEEK_DAYS = 7
+OBSERVED_DAYS = (WEEK_DAYS, MONTH_DAYS, 2 * MONTH_DAYS)
+"""Windows whose observed days are counted; the last is for what compares two months."""
 
 
 def metrics_contracts() -> tuple[Contract, ...]:
@@ -68,7 +70,7 @@ def _growth_daily() -> Contract:
                 nullable=True,
                 minimum=0,
             ),
-            *(_observed(days) for days in (WEEK_DAYS, MONTH_DAYS, 2 * MONTH_DAYS)),
+            *(_observed(days) for days in OBSERVED_DAYS),
         ),
         rules=(
             Rule(

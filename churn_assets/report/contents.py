@@ -16,23 +16,12 @@ from churn_assets.checks.verdict import Stored
 from churn_assets.contracts.metrics import MONTH_DAYS
 from churn_assets.errors import ChurnError
 from churn_assets.transforms.outcomes import quality_score
-from churn_assets.warehouse import Ledger, read_days
+from churn_assets.warehouse import Extent, Ledger, read_days
 
 JUDGED_DAYS = 2 * MONTH_DAYS
 """Checks are judged on as many last days as the newest figures of growth rest on."""
 MOST_GROUPS = 12
 """Plans or countries that are named; the rest are summed up."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """What of a table is there."""
-
-    table: str
-    days: int
-    first: date
-    last: date
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ class Contents:
     """All of a report. `growth` and `cohorts` are growth_daily and retention_cohorts; groups are (name, users, active)."""
 
     day: date
-    published: list[Published]
+    published: dict[str, Extent]
     quality: list[Quality]
     reasons: list[tuple[str, str, int]]
     warnings: list[Warned]
@@ -81,18 +70,17 @@ def gather(deployment: Deployment) -> Contents:
     """The report of what is published now, as of growth_daily's last day. Raises ChurnError while there is none."""
     with deployment.warehouse.reading() as connection:
         ledger = Ledger.read(connection)
+        published = {}
         for table in deployment.contracts:
-            if not ledger.of(table):
+            extent = ledger.extent(table)
+            if extent is None:
                 raise ChurnError(f"{table} is not published yet; run 'churn-assets backfill' first.")
+            published[table] = extent
         day = max(ledger.of("growth_daily"))
         judged = DayRange(max(min(ledger.of("growth_daily")), day - timedelta(days=JUDGED_DAYS - 1)), day)
         return Contents(
             day=day,
-            published=[
-                Published(table, len(days), min(days), max(days), sum(entry.rows for entry in days.values()))
-                for table in deployment.contracts
-                if (days := ledger.of(table))
-            ],
+            published=published,
             quality=[_quality(connection, source) for source in ("users", "events")],
             reasons=_reasons(connection),
             warnings=list(_warnings(deployment, connection, ledger, judged)),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from churn_assets.contracts.metrics import MONTH_DAYS
+from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import Picture
 from churn_assets.report.contents import Contents, Quality, Warned
 
@@ -40,7 +40,10 @@ def page(contents: Contents, pictures: Mapping[str, Picture]) -> str:
             "What is published",
             _table(
                 ["table", "days", "first", "last", "rows"],
-                ([p.table, f"{p.days:,}", str(p.first), str(p.last), f"{p.rows:,}"] for p in contents.published),
+                (
+                    [table, f"{there.days:,}", str(there.first), str(there.last), f"{there.rows:,}"]
+                    for table, there in contents.published.items()
+                ),
             ),
         ),
     ]
@@ -82,12 +85,12 @@ def _cards(contents: Contents) -> str:
 
     cards = [
         card("users", "users", ",.0f"),
-        card("active in 30 days (MAU)", "mau", ",.0f", 30),
-        card("active in 7 days (WAU)", "wau", ",.0f", 7),
+        card("active in 30 days (MAU)", "mau", ",.0f", MONTH_DAYS),
+        card("active in 7 days (WAU)", "wau", ",.0f", WEEK_DAYS),
         card("active on the day (DAU)", "dau", ",.0f"),
-        card("stickiness (DAU / MAU)", "stickiness", ".0%", 30),
-        card("churned in 30 days", "churned_users", ",.0f", 60),
-        card("quick ratio", "quick_ratio", ".2f", 60),
+        card("stickiness (DAU / MAU)", "stickiness", ".0%", MONTH_DAYS),
+        card("churned in 30 days", "churned_users", ",.0f", 2 * MONTH_DAYS),
+        card("quick ratio", "quick_ratio", ".2f", 2 * MONTH_DAYS),
     ]
     return f'<div class="cards">{"".join(cards)}</div>\n'
 

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
+from churn_assets.contracts.metrics import MONTH_DAYS, OBSERVED_DAYS, WEEK_DAYS
 
 NEVER = -(10**6)
 """A day number long before any other: of a user who was not active yet."""
-WINDOWS = (WEEK_DAYS, MONTH_DAYS, 2 * MONTH_DAYS)
 Codes = npt.NDArray[np.int64]
 
 
@@ -39,18 +38,19 @@ def growth_daily(
     """
     users = pd.Index(user_day_grid["user_id"].unique())
     counts = _Counts(users, active_days)
-    grid = user_day_grid.assign(user=users.get_indexer(pd.Index(user_day_grid["user_id"])))
-    of_day: dict[Any, pd.DataFrame] = dict(iter(grid.groupby(_numbers(grid["as_of_date"]))))
+    day = _numbers(user_day_grid["as_of_date"])
+    order = np.argsort(day, kind="stable")
+    day, user = day[order], users.get_indexer(pd.Index(user_day_grid["user_id"]))[order]
+    signup = _numbers(user_day_grid["signup_date"])[order]
     known = {_number(day) for day in published}
     rows = []
     for today in range(_number(first_day), _number(last_day) + 1):
-        base = of_day.get(today, grid.iloc[:0])
-        signup = _numbers(base["signup_date"])
-        observed = {days: sum(today - back in known for back in range(days)) for days in WINDOWS}
+        of_day = slice(*np.searchsorted(day, [today, today + 1]))
+        observed = {days: sum(today - back in known for back in range(days)) for days in OBSERVED_DAYS}
         rows.append(
             {
                 "as_of_date": np.datetime64(today, "D"),
-                **counts.of(today, base["user"].to_numpy(), signup, observed),
+                **counts.of(today, user[of_day], signup[of_day], observed),
                 **{f"days_observed_{days}d": count for days, count in observed.items()},
             }
         )

@@ -28,28 +28,22 @@ def retention_cohorts(
     where a day of the week is not published: neither size nor silence is known yet.
     """
     known = set(published)
-    grid = user_day_grid.assign(cohort_week=_mondays(user_day_grid["signup_date"]))
-    grid_weeks, active_weeks = (_by_week(frame) for frame in (grid, active_days))
+    grid, active = _in_order(user_day_grid), _in_order(active_days)
     first_monday = first_day + timedelta(days=-first_day.weekday() % WEEK_DAYS)
-    weeks = [_week(first_monday, grid.iloc[:0], active_days.iloc[:0], observed=False)]
+    weeks = [_week(first_monday, grid.iloc[:0], active.iloc[:0], observed=False)]
     for ahead in range(0, (last_day - first_monday).days + 1, WEEK_DAYS):
         monday = first_monday + timedelta(days=ahead)
-        days = [monday + timedelta(days=n) for n in range(WEEK_DAYS)]
-        members, active = (
-            frames.get(pd.Timestamp(monday), frame.iloc[:0])
-            for frames, frame in ((grid_weeks, grid), (active_weeks, active_days))
-        )
-        weeks.append(_week(monday, members, active, observed=known.issuperset(days)))
+        sunday = monday + timedelta(days=WEEK_DAYS - 1)
+        observed = known.issuperset(monday + timedelta(days=n) for n in range(WEEK_DAYS))
+        members = _between(grid, sunday if observed else monday, sunday)
+        weeks.append(_week(monday, members, _between(active, monday, sunday), observed=observed))
     return pd.concat(weeks, ignore_index=True)
 
 
 def _week(monday: date, members: pd.DataFrame, active: pd.DataFrame, *, observed: bool) -> pd.DataFrame:
-    """The cohorts of one week."""
-    if observed:
-        sunday = pd.Timestamp(monday) + pd.Timedelta(days=WEEK_DAYS - 1)
-        members = members[members["as_of_date"] == sunday]
+    """The cohorts of one week: who is a member on its Sunday, or on any day of it while it is not observed."""
     is_active = members["user_id"].isin(active["user_id"].unique())
-    cohorts = is_active.groupby(members["cohort_week"]).agg(["size", "sum"])
+    cohorts = is_active.groupby(_mondays(members["signup_date"])).agg(["size", "sum"])
     sizes, actives = (cohorts[name].to_numpy().astype("int64") for name in ("size", "sum"))
     cohort_week = cohorts.index.to_numpy().astype("datetime64[D]")
     as_of_date = np.datetime64(monday, "D")
@@ -71,5 +65,11 @@ def _mondays(days: pd.Series[Any]) -> pd.Series[Any]:
     return days - pd.to_timedelta(days.dt.dayofweek, unit="D")
 
 
-def _by_week(frame: pd.DataFrame) -> dict[Any, pd.DataFrame]:
-    return dict(iter(frame.groupby(_mondays(frame["as_of_date"]))))
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame if frame["as_of_date"].is_monotonic_increasing else frame.sort_values("as_of_date")
+
+
+def _between(in_order: pd.DataFrame, first: date, last: date) -> pd.DataFrame:
+    """Rows of the days first..last."""
+    day = in_order["as_of_date"]
+    return in_order.iloc[slice(day.searchsorted(pd.Timestamp(first)), day.searchsorted(pd.Timestamp(last), "right"))]

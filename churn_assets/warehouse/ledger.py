@@ -39,6 +39,16 @@ class Published:
     run_id: str
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How much of a table is published."""
+
+    days: int
+    first: date
+    last: date
+    rows: int
+
+
 class Ledger:
     """What is published, by table and day, as of one moment."""
 
@@ -59,8 +69,18 @@ class Ledger:
         ).fetchall()
         return cls(Published(*row) for row in rows)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ledger) and self._by_table == other._by_table
+
+    __hash__ = None  # type: ignore[assignment]
+
     def of(self, table: str) -> Mapping[date, Published]:
         return self._by_table.get(table, {})
+
+    def extent(self, table: str) -> Extent | None:
+        """None where nothing of the table is published."""
+        days = self.of(table)
+        return Extent(len(days), min(days), max(days), sum(entry.rows for entry in days.values())) if days else None
 
     def rows(self, table: str, day: date) -> int:
         entry = self.of(table).get(day)
