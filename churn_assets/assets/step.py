@@ -58,7 +58,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a block's transform is given: a frame per table it reads, and the days of each that are published."""
+    """What a block's transform is given: a frame per table or selection it reads, and each table's published days."""
 
     frames: Mapping[str, pd.DataFrame]
     published: Mapping[str, list[date]]
@@ -73,10 +73,16 @@ Compute = Callable[[Inputs, DayRange], tuple[pd.DataFrame, ...]]
 
 @dataclass(frozen=True)
 class Selection:
-    """The part of a table a step needs: some columns (None: all), and only rows whose flag column `only` is true."""
+    """The part of a table a step needs: some columns (None: all), and only rows whose flag column `only` is true.
+
+    Under another name than its table's it is read besides: `of` names the table. `window` is the part of the step's
+    window that is enough for it (None: all of it).
+    """
 
     columns: tuple[str, ...] | None = None
     only: str | None = None
+    of: str | None = None
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -169,15 +175,18 @@ class Step:
     ) -> Inputs:
         start = deployment.settings.calendar_start
         frames, published = {}, {}
-        for table, window in self.reads.items():
-            contract = deployment.contracts[table]
+        whole = {table: Selection() for table in self.reads}
+        for name, part in {**whole, **self.selects}.items():
+            table = part.of or name
+            contract, window = deployment.contracts[table], part.window or self.reads[table]
             bucket = None
             if self.bucket_by and block.bucket:
                 kind = deployment.contracts[self.outputs[0]].column(self.bucket_by).kind
                 bucket = Bucket(self.bucket_by, kind, *block.bucket)
-            days, part = window.of(block.days, start), self.selects.get(table, Selection())
-            frames[table] = read_days(connection, contract, days, columns=part.columns, only=part.only, bucket=bucket)
-            published[table] = [day for day in days if day in ledger.of(table)]
+            days = window.of(block.days, start)
+            frames[name] = read_days(connection, contract, days, columns=part.columns, only=part.only, bucket=bucket)
+        for table, window in self.reads.items():
+            published[table] = [day for day in window.of(block.days, start) if day in ledger.of(table)]
         return Inputs(frames, published)
 
     def _blocks(self, deployment: Deployment, ledger: Ledger, days: DayRange) -> Iterator[Block]:

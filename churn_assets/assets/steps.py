@@ -12,9 +12,16 @@ from churn_assets import transforms
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Selection, Step
 from churn_assets.calendar import SAME_DAY, Window
+from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS, WINDOWS
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import growth_pictures, retention_pictures
 from churn_assets.settings import Settings, SourceName
+from churn_assets.transforms.features import (
+    ATTRIBUTE_COLUMNS,
+    COURSE_COLUMNS,
+    LOOKBACK_COLUMNS,
+    MONTH_COLUMNS,
+)
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
 from churn_assets.transforms.user_days import DAILY_EVENT_COLUMNS
 
@@ -40,6 +47,7 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
         _user_daily(settings),
         _growth_daily(),
         _retention_cohorts(),
+        _user_features(settings),
     )
 
 
@@ -185,6 +193,47 @@ def _retention_cohorts() -> Step:
         sized_by="user_day_grid",
         bucket_by=None,
         pictures=retention_pictures,
+    )
+
+
+def _user_features(settings: Settings) -> Step:
+    month = Window(back=max(WINDOWS) - 1)
+    return Step(
+        name="user_features",
+        description="What a model may know of each user at the end of each day, from trailing windows alone.",
+        group="learning",
+        outputs=("user_features", "feature_catalogue"),
+        reads={
+            "user_day_grid": month,
+            "user_daily": Window(back=LOOKBACK_DAYS - 1),
+            "clean_events": Window(back=month.back, ahead=settings.lateness_days),
+        },
+        selects={
+            "user_day_grid": Selection(columns=("user_id", "as_of_date")),
+            "attributes": Selection(columns=ATTRIBUTE_COLUMNS, of="user_day_grid", window=SAME_DAY),
+            "user_daily": Selection(columns=LOOKBACK_COLUMNS, only="is_active"),
+            "month": Selection(columns=MONTH_COLUMNS, only="is_active", of="user_daily", window=month),
+            "clean_events": Selection(columns=COURSE_COLUMNS),
+        },
+        compute=lambda inputs, days: (
+            transforms.user_features(
+                inputs["attributes"],
+                presence=inputs["user_day_grid"],
+                month=inputs["month"],
+                lookback=inputs["user_daily"],
+                clean_events=inputs["clean_events"],
+                first_day=days.first,
+                last_day=days.last,
+                published=inputs.published["user_daily"],
+            ),
+            transforms.feature_catalogue(first_day=days.first, last_day=days.last),
+        ),
+        sized_by="user_day_grid",
+        bucket_by="user_id",
+        # Words too: the catalogue stores them.
+        parameters=tuple((feature, feature.sees) for feature in FEATURES),
+        # Each key bucket of a day told its definitions.
+        combine={"feature_catalogue": lambda parts: pd.concat(parts).drop_duplicates(["as_of_date", "feature"])},
     )
 
 

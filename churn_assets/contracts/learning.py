@@ -24,8 +24,12 @@ CENSOR_REASONS: Mapping[str, str] = MappingProxyType(
 AS_OF_DATE = Column("as_of_date", Kind.DATE, "Day the row describes")
 
 
-def learning_contracts(user_id: Column, labels: LabelSettings) -> tuple[Contract, ...]:
-    return (_user_features(user_id), _feature_catalogue(), _churn_labels(user_id, labels))
+def feature_contracts(user_id: Column) -> tuple[Contract, ...]:
+    return (_user_features(user_id), _feature_catalogue())
+
+
+def label_contracts(user_id: Column, labels: LabelSettings) -> tuple[Contract, ...]:
+    return (_churn_labels(user_id, labels),)
 
 
 def _user_features(user_id: Column) -> Contract:

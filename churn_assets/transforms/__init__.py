@@ -6,6 +6,8 @@ and by day on any engine. `growth_daily` and `retention_cohorts` alone sum over 
 
 from churn_assets.transforms.clean_events import clean_events
 from churn_assets.transforms.clean_users import clean_users
+from churn_assets.transforms.feature_catalogue import feature_catalogue
+from churn_assets.transforms.features import user_features
 from churn_assets.transforms.growth import growth_daily
 from churn_assets.transforms.outcomes import Cleaned
 from churn_assets.transforms.retention import retention_cohorts
@@ -18,9 +20,11 @@ __all__ = [
     "clean_events",
     "clean_users",
     "cleaning_rules",
+    "feature_catalogue",
     "growth_daily",
     "retention_cohorts",
     "unmatched_events",
     "user_daily",
     "user_day_grid",
+    "user_features",
 ]
