@@ -40,7 +40,12 @@ def user_features(daily: Daily, courses: Courses, user: Any, day: date) -> Row:
 
     today = daily[user, day]
     features = {name: today[name] for name in ("plan", "is_paid", "country", "marketing_source", "days_since_signup")}
-    features |= {"user_id": user, "as_of_date": day, "day_of_week": day.isoweekday(), "is_weekend": day.isoweekday() > 5}
+    features |= {
+        "user_id": user,
+        "as_of_date": day,
+        "day_of_week": day.isoweekday(),
+        "is_weekend": day.isoweekday() > 5,
+    }
     for days in (7, 14, 30):
         features |= {f"{name}_{days}d": total(name, days) for name in SUMMED}
         features[f"active_days_{days}d"] = active_days(days)

@@ -46,6 +46,8 @@ BLOCKING = {
     "growth_daily.states_partition_users",
     "growth_daily.recounted",
     "retention_cohorts.recounted",
+    "user_features.complete",
+    "user_features.recounted",
 }
 WARNING = {
     "users_files.schema_drift",
@@ -55,12 +57,14 @@ WARNING = {
     "user_daily.window_of_clean_events",
     "growth_daily.window_of_user_daily",
     "retention_cohorts.window_of_user_daily",
+    "user_features.window_of_user_daily",
     *(
         f"{table}.expectations"
         for table in (
             *("raw_users", "users_files", "raw_events", "events_files", "clean_users", "quarantined_users"),
             *("users_reconciliation", "clean_events", "quarantined_events", "events_reconciliation"),
             *("user_day_grid", "user_daily", "unmatched_events", "growth_daily", "retention_cohorts"),
+            *("user_features", "feature_catalogue"),
         )
     ),
 }
@@ -146,6 +150,11 @@ def invented(source: str, assignments: str) -> str:
     told = f"SELECT * REPLACE ({DAY4} AS landing_date, {values}) FROM churn.{source}_reconciliation LIMIT 1"
     return f"INSERT INTO churn.{source}_reconciliation {told}"
 
+
+SWAPPED = f"""UPDATE churn.user_features SET total_events_30d = total_events_30d + CASE user_id WHEN 1 THEN 1 ELSE -1 END
+    WHERE as_of_date = {DAY4} AND user_id IN (1, (SELECT max(user_id) FROM churn.user_features
+    WHERE as_of_date = {DAY4} AND total_events_30d > 0))"""
+"""An event of one user in the row of another: the day's sum stays what it was."""
 
 RED = [
     # Conservation where rows land: one lost on the way, one invented, a file forgotten, one never stored.
@@ -243,6 +252,32 @@ RED = [
         "unmatched_events.expectations",
         f"INSERT INTO churn.unmatched_events SELECT * REPLACE ({DAY4} AS event_date) FROM churn.unmatched_events",
     ),
+    # Features: a user-day lost, doubled, or of a user who was not there; a figure that is not that of user_daily.
+    ("user_features.complete", delete("user_features", "as_of_date")),
+    (
+        "user_features.complete",
+        "INSERT INTO churn.user_features SELECT * FROM churn.user_features WHERE "
+        + one_row("user_features", "as_of_date"),
+    ),
+    ("user_features.complete", update("user_features", "as_of_date", "user_id = 123456")),
+    *(
+        ("user_features.recounted", update("user_features", "as_of_date", f"{name} = {name} + 1"))
+        for name in ("days_observed_30d", "total_events_30d", "total_logins_14d", "active_days_7d")
+    ),
+    ("user_features.recounted", SWAPPED),
+    ("user_features.expectations", delete_all("user_features", "as_of_date")),
+    (
+        "user_features.expectations",
+        update("user_features", "as_of_date", "active_days_30d = 3, days_since_last_activity = 40"),
+    ),
+    (
+        "user_features.expectations",
+        update("user_features", "as_of_date", "active_days_30d = 3, days_since_last_activity = NULL"),
+    ),
+    ("user_features.expectations", update("user_features", "as_of_date", "avg_daily_watch_minutes_7d = 1440.5")),
+    ("user_features.expectations", update_all("user_features", "as_of_date", "activity_segment = 'inactive'")),
+    ("feature_catalogue.expectations", delete("feature_catalogue", "as_of_date")),
+    ("feature_catalogue.expectations", update("feature_catalogue", "as_of_date", "window_days = 91")),
 ]
 
 
@@ -284,6 +319,7 @@ def test_a_moved_signup_warns_on_the_day_of_the_version_that_moves_it(computed: 
         ("clean_events.window_of_raw_events", list(days(7, 9))),
         ("user_day_grid.window_of_clean_users", [at for at in days(3, DAYS) if at != day(6)]),
         ("user_daily.window_of_clean_events", list(days(3, 5))),
+        ("user_features.window_of_user_daily", list(days(7, DAYS))),
     ],
 )
 def test_a_window_with_a_missing_day_warns_and_names_it(landed: Path, name: str, red: list[date]) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import churn_assets
 from churn_assets import transforms
 from churn_assets.assets import code_version as cv
+from churn_assets.assets import steps
 from churn_assets.assets.step import Deployment, Step
 from churn_assets.assets.steps import AnyStep, all_steps
+from churn_assets.contracts import features
 from churn_assets.settings import EventsSettings, Settings, Sources, UsersSettings
 
 PACKAGE = Path(churn_assets.__file__).parent
@@ -92,11 +96,11 @@ def test_every_module_that_decides_a_steps_rows_is_covered(name: str) -> None:
 @pytest.mark.parametrize(
     "step", [step for step in STEPS.values() if isinstance(step, Step)], ids=lambda step: step.name
 )
-def test_a_step_calls_its_transform_by_a_name_that_the_version_can_follow(step: Step) -> None:
+def test_a_step_calls_its_transforms_by_names_that_the_version_can_follow(step: Step) -> None:
     """What a step computes with is called as `transforms.name(...)` in its own lambda, never through a helper."""
     called = {name for name in step.compute.__code__.co_names if name in transforms.__all__}
-    assert len(called) == 1
-    assert cv.transform_modules(step.compute) == {getattr(transforms, called.pop()).__module__}
+    assert called
+    assert cv.transform_modules(step.compute) == {getattr(transforms, name).__module__ for name in called}
 
 
 def test_steps_follow_their_own_transform_and_not_each_others() -> None:
@@ -171,6 +175,23 @@ def test_parameters_raise_the_steps_they_reach() -> None:
 
 def test_settings_that_change_no_row_raise_nothing() -> None:
     assert versions() == versions(Settings(block_rows=10, backfill_chunk_days=3, lock_timeout_seconds=1))
+
+
+@pytest.mark.parametrize("part", [{"meaning": "Something else"}, {"window_days": 31}, {"version": 2}, {"maximum": 7}])
+def test_a_changed_declaration_of_a_feature_raises_user_features_alone(
+    part: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = versions()
+    *others, last = features.FEATURES
+    for module in (steps, features):
+        monkeypatch.setattr(module, "FEATURES", (*others, replace(last, **part)))
+    assert changed(before) == {"user_features"}
+
+
+def test_a_changed_window_raises_user_features_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = versions()
+    monkeypatch.setattr(features, "SEGMENT_DAYS", 27)
+    assert changed(before) == {"user_features"}
 
 
 def test_types_of_the_tables_raise_the_steps_that_make_them() -> None:

@@ -191,12 +191,12 @@ def test_the_definitions_load(definitions: Definitions) -> None:
 
 def test_every_asset_has_a_description_owner_kinds_group_and_code_version(definitions: Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    assert len(graph.get_all_asset_keys()) == 15
+    assert len(graph.get_all_asset_keys()) == 17
     for key in graph.get_all_asset_keys():
         spec = graph.get(key)
         assert spec.description and "Key: " in spec.description and "Partition: " in spec.description
         assert spec.owners and spec.kinds >= {"pandas", "duckdb"}
-        assert spec.group_name in {"landing", "cleaned", "user_days", "metrics"}
+        assert spec.group_name in {"landing", "cleaned", "user_days", "metrics", "learning"}
         assert spec.code_version and len(spec.code_version) == 12
 
 
@@ -233,6 +233,15 @@ def test_lineage_is_the_windows_the_steps_declare() -> None:
         ("growth_daily", "user_day_grid"): (0, 0),
         ("retention_cohorts", "user_daily"): (0, 6),
         ("retention_cohorts", "user_day_grid"): (0, 6),
+        **{
+            (table, upstream): window
+            for table in ("user_features", "feature_catalogue")
+            for upstream, window in {
+                "user_day_grid": (29, 0),
+                "user_daily": (89, 0),
+                "clean_events": (29, late),
+            }.items()
+        },
     }
 
 

@@ -69,6 +69,8 @@ def test_a_redelivered_file_recomputes_its_day_and_exactly_what_that_touches(com
         # What counts active users looks 59 days back, cohorts of a week 6 days ahead.
         "growth_daily": list(days(6 - LATENESS, DAYS)),
         "retention_cohorts": list(days(1, 6 + LATENESS)),
+        # Features look 89 days back.
+        **dict.fromkeys(("user_features", "feature_catalogue"), list(days(6 - LATENESS, DAYS))),
     }
 
 
@@ -176,6 +178,7 @@ def test_a_partition_that_is_in_no_ledger_is_to_do(computed: Path) -> None:
         "user_daily": [day(4)],
         "growth_daily": list(days(4, DAYS)),
         "retention_cohorts": list(days(1, 4)),
+        **dict.fromkeys(("user_features", "feature_catalogue"), list(days(4, DAYS))),
     }
 
 

@@ -21,6 +21,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 
 from churn_assets.calendar import DayRange, daily_partitions
 from churn_assets.checks.expectations import expectation_checks
+from churn_assets.checks.features import features_invariants
 from churn_assets.checks.invariants import invariants
 from churn_assets.checks.metrics import metrics_invariants
 from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Verdict
@@ -35,6 +36,7 @@ def all_checks(settings: Settings) -> list[Check]:
     return [
         *invariants(),
         *metrics_invariants(),
+        *features_invariants(),
         *warnings(settings),
         *expectation_checks(settings, contracts(settings)),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
 from churn_assets.contracts.tables import KNOWN_EVENT_TYPES, QUARANTINE_REASONS, UNKNOWN_COUNTRY, UNKNOWN_PLAN
 from churn_assets.settings import Settings
 
@@ -127,6 +128,34 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
                     "cohorts_silent_at_first",
                     "weeks_since = 0 AND active = 0",
                     "somebody of each cohort is active in the week of signup",
+                ),
+            ),
+            "user_features": (
+                _some_rows("somebody has signed up"),
+                _none(
+                    "rows_of_odd_last_activity",
+                    "(active_days_30d > 0) <> coalesce(days_since_last_activity < 30, false)",
+                    "days_since_last_activity is within the month exactly where the month has an active day",
+                ),
+                _none(
+                    "rows_past_a_day_of_minutes",
+                    f"avg_daily_watch_minutes_7d > {MINUTES_PER_DAY}",
+                    "nobody watches more than 1440 minutes a day",
+                ),
+                _share(
+                    "inactive_share", "activity_segment = 'inactive'", 0.99, "at least 1 % of users were active lately"
+                ),
+            ),
+            "feature_catalogue": (
+                Expectation(
+                    *("features", "count(*)", "every declared feature is in the catalogue"),
+                    minimum=len(FEATURES),
+                    maximum=len(FEATURES),
+                ),
+                _none(
+                    "windows_past_the_lookback",
+                    f"window_days > {LOOKBACK_DAYS}",
+                    f"no feature looks back further than {LOOKBACK_DAYS} days",
                 ),
             ),
         }

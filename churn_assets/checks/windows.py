@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from churn_assets.calendar import DayRange, Window, contiguous
 from churn_assets.checks.verdict import Check, Stored, Verdict
+from churn_assets.contracts.features import LOOKBACK_DAYS
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger
@@ -73,4 +74,5 @@ def warnings(settings: Settings) -> list[Check]:
         complete_window("user_daily", "clean_events", Window(back=0, ahead=late), settings),
         complete_window("growth_daily", "user_daily", Window(back=2 * MONTH_DAYS - 1), settings),
         complete_window("retention_cohorts", "user_daily", Window(ahead=WEEK_DAYS - 1), settings),
+        complete_window("user_features", "user_daily", Window(back=LOOKBACK_DAYS - 1), settings),
     ]
