@@ -1,4 +1,4 @@
-"""Checks of growth_daily and retention_cohorts, on a world long enough for two months: green, red, and red alone."""
+"""Checks of tables that look weeks back or ahead, on a world long enough for two months: green, red, and red alone."""
 
 from __future__ import annotations
 
@@ -31,8 +31,14 @@ ALL = days(1, LENGTH)
 MONDAY = day(61)
 """2 March 2026: a week of which every day is in."""
 TUESDAY = day(62)
-INVARIANTS = ("growth_daily.states_partition_users", "growth_daily.recounted", "retention_cohorts.recounted")
-QUIET = ("growth_daily.expectations", "growth_daily.window_of_user_daily", "retention_cohorts.window_of_user_daily")
+INVARIANTS = (
+    *("growth_daily.states_partition_users", "growth_daily.recounted", "retention_cohorts.recounted"),
+    *("user_features.complete", "user_features.recounted"),
+)
+QUIET = (
+    *("growth_daily.expectations", "growth_daily.window_of_user_daily", "retention_cohorts.window_of_user_daily"),
+    *("user_features.expectations", "feature_catalogue.expectations", "user_features.window_of_user_daily"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +79,14 @@ def test_green_around_a_day_that_is_missing(months: Path, tmp_path: Path, name: 
     withdraw(data, day(10))
     run_plainly(data)
     assert red_days(data, name, ALL) == [day(10)], "of which nothing is published"
-    window = {"growth_daily": range(11, 70), "retention_cohorts": range(4, 10)}[table := name.split(".", maxsplit=1)[0]]
-    assert red_days(data, f"{table}.window_of_user_daily", ALL) == [day(n) for n in sorted({10, *window})]
+    table = name.split(".", maxsplit=1)[0]
+    windows = {"growth_daily": (11, 69), "retention_cohorts": (4, 9), "user_features": (11, LENGTH)}
+    first, last = windows[table]
+    assert red_days(data, f"{table}.window_of_user_daily", ALL) == [
+        *days(first, 9),
+        day(10),
+        *days(max(first, 11), last),
+    ]
 
 
 def told(assignment: str, at: date = TUESDAY) -> str:
@@ -127,6 +139,14 @@ RED = [
     ),
     ("growth_daily.expectations", told("dau = 0"), TUESDAY),
     ("growth_daily.expectations", told("mau = 0"), TUESDAY),
+    *(
+        (
+            "user_features.recounted",
+            f"UPDATE churn.user_features SET {name} = {name} + 1 WHERE rowid = (SELECT min(rowid) FROM churn.user_features WHERE as_of_date = '{TUESDAY}')",
+            TUESDAY,
+        )
+        for name in ("days_observed_30d", "total_events_30d")
+    ),
 ]
 
 
@@ -159,7 +179,7 @@ def test_an_active_day_lost_from_user_daily_shows_in_the_months_that_held_it(mon
 
 
 def test_the_days_of_two_months_are_the_same_in_one_range_and_each_as_if_alone(months: Path) -> None:
-    tables = ("growth_daily", "retention_cohorts")
+    tables = ("growth_daily", "retention_cohorts", "user_features", "feature_catalogue")
     before = query(months, f"SELECT table_name, partition_date, content_hash FROM churn.publish_ledger WHERE table_name IN {tables} ORDER BY ALL")  # fmt: skip
     deployment = deployment_of(months)
     steps = tuple(step for step in all_steps(deployment.settings) if step.name in tables)

@@ -27,6 +27,18 @@ PEER_COLUMNS = {
     "is_active_day": "is_active",
 }
 """Its column -> ours, from the reference's README."""
+PEER_WINDOWED = {
+    "active_days": "active_days",
+    "enroll": "total_enrollments",
+    "events": "total_events",
+    "logins": "total_logins",
+    "payment_failed": "payment_failed_count",
+    "payment_success": "payment_success_count",
+    "quiz_attempts": "total_quiz_attempts",
+    "support_ticket": "support_ticket_count",
+    "watch_minutes": "total_watch_minutes",
+}
+"""Its windowed column -> ours, each with `_7d`, `_14d` and `_30d`."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,6 +73,29 @@ def test_user_daily_is_the_peers_row_by_row(tmp_path: Path) -> None:
     for theirs, name in PEER_COLUMNS.items():
         # Quiz averages are null in both where there was no attempt.
         mine, other = ours[name].to_numpy(dtype="float64"), peers[theirs].to_numpy(dtype="float64")
+        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-6, err_msg=name)
+    features_are_the_peers(data)
+
+
+def features_are_the_peers(data: Path) -> None:
+    """Every windowed sum and count of active days, row by row, and the days since the last activity where we tell."""
+    names = {
+        f"{theirs}_{width}d": f"{ours}_{width}d" for theirs, ours in PEER_WINDOWED.items() for width in (7, 14, 30)
+    }
+    names["days_since_last_activity"] = "days_since_last_activity"
+    peers = pd.read_parquet(REFERENCE / "churn_mlops/features.parquet")
+    assert names.keys() <= set(peers.columns)
+    peers = peers.sort_values(["user_id", "as_of_date"], ignore_index=True)
+    columns = ["user_id", "as_of_date", *names.values()]
+    rows = query(data, f"SELECT {', '.join(columns)} FROM churn.user_features ORDER BY user_id, as_of_date")
+    ours = pd.DataFrame(rows, columns=columns)
+    assert len(ours) == 240_000
+    assert (ours["user_id"] == peers["user_id"]).all()
+    assert (pd.to_datetime(ours["as_of_date"]) == pd.to_datetime(peers["as_of_date"])).all()
+    for theirs, name in names.items():
+        mine, other = ours[name].to_numpy(dtype="float64"), peers[theirs].to_numpy(dtype="float64")
+        if name == "days_since_last_activity":
+            other = np.where(np.isnan(mine), np.nan, other)
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-6, err_msg=name)
 
 
