@@ -33,9 +33,9 @@ def statement(day: date) -> str:
         return f"as_of_date > {d} - {days}"
 
     observed = ", ".join(f"count(*) FILTER ({since(w)}) AS days_observed_{w}d" for w in WINDOWS)
-    summed = [f"sum({name}) FILTER ({since(w)}) AS {name}_{w}d" for w in WINDOWS for name in SUMS]
-    summed += [f"count(*) FILTER ({since(w)}) AS active_days_{w}d" for w in (*WINDOWS, SEGMENT_DAYS)]
-    summed += [f"sum(avg_quiz_score * total_quiz_attempts) FILTER ({since(w)}) AS points_{w}d" for w in WINDOWS]
+    summed = [f"sum(if({since(w)}, {name}, 0)) AS {name}_{w}d" for w in WINDOWS for name in SUMS]
+    summed += [f"sum(if({since(w)}, 1, 0)) AS active_days_{w}d" for w in (*WINDOWS, SEGMENT_DAYS)]
+    summed += [f"sum(if({since(w)}, avg_quiz_score * total_quiz_attempts, 0)) AS points_{w}d" for w in WINDOWS]
     last = ", ".join(f"{d} - max(as_of_date) FILTER ({column} > 0) AS {what}" for what, column in LAST_SEEN.items())
     told = ["grid.user_id", f"{d} AS as_of_date", "plan", "is_paid", "country", "marketing_source", "days_since_signup"]
     told += [f"isodow({d}) AS day_of_week", f"isodow({d}) > 5 AS is_weekend"]
