@@ -24,7 +24,7 @@ def _known_activity(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Outage(BaseModel):
-    """Days first..last on which a source is known to be missing, whole or for one course. No last: to the calendar's end."""
+    """Days first..last on which a source is known to be missing, whole or for one course. No last: it goes on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -59,5 +59,18 @@ class LabelSettings(BaseModel):
         return f"churned_{self.horizon_days}d"
 
     @property
-    def has_outage_of_a_course(self) -> bool:
-        return any(outage.course_id for outage in self.outages)
+    def outage_courses(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(outage.course_id for outage in self.outages if outage.course_id))
+
+    @property
+    def course_lookback_days(self) -> int | None:
+        """How far before a day its label looks for events of outage_courses; None: since the calendar's start.
+
+        From at_risk_days before an outage, which say whom it concerns, to the last day on which it is among the
+        at_risk_days before.
+        """
+        outages = [outage for outage in self.outages if outage.course_id]
+        if any(outage.last is None for outage in outages):
+            return None
+        lengths = [(outage.last - outage.first).days for outage in outages if outage.last]
+        return max(lengths, default=0) + 2 * (self.at_risk_days - 1)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from churn_assets.errors import ChurnError
+from churn_assets.label_settings import LabelSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -119,6 +120,7 @@ class Settings(BaseSettings):
     lock_timeout_seconds: float = Field(default=600, gt=0)
     """How long to wait for another process that holds the warehouse."""
     sources: Sources = Sources()
+    labels: LabelSettings = LabelSettings()
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Settings:

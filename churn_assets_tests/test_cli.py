@@ -86,7 +86,7 @@ def test_the_version_is_the_packages() -> None:
 def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> None:
     first = churn(landed, "backfill")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert f"{17 * DAYS} partitions computed." in first.stdout
+    assert f"{18 * DAYS} partitions computed." in first.stdout
     assert (
         "warning: events_files" not in first.stdout
         and "warning: unmatched_events.expectations on 1 day" in first.stdout
@@ -99,7 +99,7 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
     assert (landed / "warehouse.duckdb").stat().st_mtime_ns == written
 
     verified = churn(landed, "verify")
-    assert verified.returncode == 0 and f"All {17 * DAYS} partitions are as published." in verified.stdout
+    assert verified.returncode == 0 and f"All {18 * DAYS} partitions are as published." in verified.stdout
     status = churn(landed, "status")
     assert status.returncode == 0 and "Everything is up to date." in status.stdout
     assert re.search(rf"user_daily +│ +{DAYS} ", status.stdout)

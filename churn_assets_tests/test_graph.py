@@ -191,7 +191,7 @@ def test_the_definitions_load(definitions: Definitions) -> None:
 
 def test_every_asset_has_a_description_owner_kinds_group_and_code_version(definitions: Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    assert len(graph.get_all_asset_keys()) == 17
+    assert len(graph.get_all_asset_keys()) == 18
     for key in graph.get_all_asset_keys():
         spec = graph.get(key)
         assert spec.description and "Key: " in spec.description and "Partition: " in spec.description
@@ -242,6 +242,8 @@ def test_lineage_is_the_windows_the_steps_declare() -> None:
                 "clean_events": (29, late),
             }.items()
         },
+        ("churn_labels", "user_day_grid"): (0, 0),
+        ("churn_labels", "user_daily"): (29, 30),
     }
 
 

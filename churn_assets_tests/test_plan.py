@@ -17,8 +17,10 @@ from churn_assets.automation.backfill import planned
 from churn_assets.automation.plan import Plan
 from churn_assets.calendar import DayRange
 from worlds import (
+    AT_RISK,
     CALENDAR,
     DAYS,
+    HORIZON,
     LATENESS,
     Hashes,
     bring_back,
@@ -71,6 +73,8 @@ def test_a_redelivered_file_recomputes_its_day_and_exactly_what_that_touches(com
         "retention_cohorts": list(days(1, 6 + LATENESS)),
         # Features look 89 days back.
         **dict.fromkeys(("user_features", "feature_catalogue"), list(days(6 - LATENESS, DAYS))),
+        # Labels look ahead a horizon, and back at who is at risk.
+        "churn_labels": list(days(1, 6 + LATENESS + AT_RISK - 1)),
     }
 
 
@@ -94,6 +98,7 @@ def test_a_new_landing_day_restates_the_days_it_may_bring_events_of(landed: Path
     todo = work_by_table(plan_of(landed, days(9)))
     assert todo["raw_events"] == todo["clean_events"] == todo["clean_users"] == [day(9)]
     assert todo["user_day_grid"] == todo["user_daily"] == todo["unmatched_events"] == list(days(9 - LATENESS, 9))
+    assert todo["churn_labels"] == list(days(9 - LATENESS - HORIZON, 9))
 
 
 def test_a_change_of_code_recomputes_what_that_code_makes(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +184,7 @@ def test_a_partition_that_is_in_no_ledger_is_to_do(computed: Path) -> None:
         "growth_daily": list(days(4, DAYS)),
         "retention_cohorts": list(days(1, 4)),
         **dict.fromkeys(("user_features", "feature_catalogue"), list(days(4, DAYS))),
+        "churn_labels": list(days(1, 4 + AT_RISK - 1)),
     }
 
 

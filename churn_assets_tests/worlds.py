@@ -24,6 +24,9 @@ START, DAYS = date(2026, 1, 1), 12
 LAST = START + timedelta(days=DAYS - 1)
 CALENDAR = DayRange(START, LAST)
 LATENESS = 3
+AT_RISK, HORIZON = 3, 4
+SHORT_LABELS = f"[labels]\nat_risk_days = {AT_RISK}\nhorizon_days = {HORIZON}\n"
+"""Short enough for most of the few days to be labelled."""
 BIN = Path(sys.executable).parent
 
 Hashes = dict[tuple[str, date], str]
@@ -70,9 +73,9 @@ def small_world(data: Path) -> None:
     write_settings(data)
 
 
-def write_settings(data: Path, **settings: Any) -> None:
+def write_settings(data: Path, labels: str = SHORT_LABELS, **settings: Any) -> None:
     lines = {"start_date": START, "end_date": LAST} | settings
-    (data / "churn.toml").write_text("".join(f"{name} = {value}\n" for name, value in lines.items()))
+    (data / "churn.toml").write_text("".join(f"{name} = {value}\n" for name, value in lines.items()) + labels)
 
 
 def deliver(data: Path, source: str, landing: date, text: str, name: str | None = None) -> Path:

@@ -73,7 +73,8 @@ Compute = Callable[[Inputs, DayRange], tuple[pd.DataFrame, ...]]
 
 @dataclass(frozen=True)
 class Selection:
-    """The part of a table a step needs: some columns (None: all), and only rows whose flag column `only` is true.
+    """The part of a table a step needs: some columns (None: all), and only rows whose flag column `only` is true, or that
+    have one of some values in a column of text, `among`.
 
     Under another name than its table's it is read besides: `of` names the table. `window` is the part of the step's
     window that is enough for it (None: all of it).
@@ -83,6 +84,7 @@ class Selection:
     only: str | None = None
     of: str | None = None
     window: Window | None = None
+    among: tuple[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,9 @@ class Step:
                 kind = deployment.contracts[self.outputs[0]].column(self.bucket_by).kind
                 bucket = Bucket(self.bucket_by, kind, *block.bucket)
             days = window.of(block.days, start)
-            frames[name] = read_days(connection, contract, days, columns=part.columns, only=part.only, bucket=bucket)
+            frames[name] = read_days(
+                connection, contract, days, columns=part.columns, only=part.only, among=part.among, bucket=bucket
+            )
         for table, window in self.reads.items():
             published[table] = [day for day in window.of(block.days, start) if day in ledger.of(table)]
         return Inputs(frames, published)

@@ -48,6 +48,7 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
         _growth_daily(),
         _retention_cohorts(),
         _user_features(settings),
+        _churn_labels(settings),
     )
 
 
@@ -234,6 +235,45 @@ def _user_features(settings: Settings) -> Step:
         parameters=tuple((feature, feature.sees) for feature in FEATURES),
         # Each key bucket of a day told its definitions.
         combine={"feature_catalogue": lambda parts: pd.concat(parts).drop_duplicates(["as_of_date", "feature"])},
+    )
+
+
+def _churn_labels(settings: Settings) -> Step:
+    rules = settings.labels
+    courses = rules.outage_courses
+    counts = () if "total_events" in rules.activity else rules.activity
+    reads = {
+        "user_day_grid": SAME_DAY,
+        "user_daily": Window(back=rules.at_risk_days - 1, ahead=rules.horizon_days),
+    }
+    active_days = Selection(columns=("user_id", "as_of_date", *counts), only="is_active")
+    selects = {**ACTIVITY, "user_daily": active_days}
+    if courses:
+        reads["clean_events"] = Window(back=rules.course_lookback_days, ahead=settings.lateness_days)
+        selects["clean_events"] = Selection(("user_id", "event_date", "course_id"), among=("course_id", courses))
+    return Step(
+        name="churn_labels",
+        description="Who is at risk, and who falls silent afterwards. Computed again when the horizon has closed.",
+        group="learning",
+        outputs=("churn_labels",),
+        reads=reads,
+        selects=selects,
+        compute=lambda inputs, days: (
+            transforms.churn_labels(
+                inputs["user_day_grid"],
+                inputs["user_daily"],
+                inputs["clean_events"] if courses else None,
+                first_day=days.first,
+                last_day=days.last,
+                published=inputs.published["user_daily"],
+                calendar_start=settings.calendar_start,
+                rules=rules,
+            ),
+        ),
+        sized_by="user_day_grid",
+        bucket_by="user_id",
+        # The calendar's start too: a day before it is not missing.
+        parameters=(rules, settings.start_date),
     )
 
 

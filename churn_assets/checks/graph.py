@@ -23,6 +23,7 @@ from churn_assets.calendar import DayRange, daily_partitions
 from churn_assets.checks.expectations import expectation_checks
 from churn_assets.checks.features import features_invariants
 from churn_assets.checks.invariants import invariants
+from churn_assets.checks.labels import labels_invariants
 from churn_assets.checks.metrics import metrics_invariants
 from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Verdict
 from churn_assets.checks.windows import warnings
@@ -37,6 +38,7 @@ def all_checks(settings: Settings) -> list[Check]:
         *invariants(),
         *metrics_invariants(),
         *features_invariants(),
+        *labels_invariants(),
         *warnings(settings),
         *expectation_checks(settings, contracts(settings)),
     ]

@@ -158,6 +158,26 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
                     f"no feature looks back further than {LOOKBACK_DAYS} days",
                 ),
             ),
+            "churn_labels": (
+                _some_rows("somebody has signed up"),
+                _none(
+                    "labels_of_a_missing_day",
+                    "censor_reason = 'missing_day'",
+                    "no label waits for a day that others came after",
+                ),
+                _share(
+                    "source_outage_share",
+                    "coalesce(censor_reason = 'source_outage', false)",
+                    0.5,
+                    "at most half the labels are censored by a declared outage",
+                ),
+                _share(
+                    "at_risk_unknown_share",
+                    "is_at_risk IS NULL",
+                    0.5,
+                    "of at least half the users it is known whether they are at risk",
+                ),
+            ),
         }
     )
 

@@ -28,10 +28,6 @@ def feature_contracts(user_id: Column) -> tuple[Contract, ...]:
     return (_user_features(user_id), _feature_catalogue())
 
 
-def label_contracts(user_id: Column, labels: LabelSettings) -> tuple[Contract, ...]:
-    return (_churn_labels(user_id, labels),)
-
-
 def _user_features(user_id: Column) -> Contract:
     return Contract(
         table="user_features",
@@ -88,7 +84,7 @@ def _feature_catalogue() -> Contract:
     )
 
 
-def _churn_labels(user_id: Column, labels: LabelSettings) -> Contract:
+def churn_labels_contract(user_id: Column, labels: LabelSettings) -> Contract:
     churned, horizon = labels.churned_column, labels.horizon_days
     return Contract(
         table="churn_labels",

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from churn_assets.contracts.base import Column, Contract, Kind, Rule
-from churn_assets.contracts.learning import feature_contracts
+from churn_assets.contracts.learning import churn_labels_contract, feature_contracts
 from churn_assets.contracts.metrics import metrics_contracts
 from churn_assets.settings import Settings, SourceName
 
@@ -353,5 +353,6 @@ def contracts(settings: Settings) -> dict[str, Contract]:
         unmatched_events,
         *metrics_contracts(),
         *feature_contracts(user_id),
+        churn_labels_contract(user_id, settings.labels),
     )
     return {contract.table: contract for contract in tables}

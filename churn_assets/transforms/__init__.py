@@ -9,6 +9,7 @@ from churn_assets.transforms.clean_users import clean_users
 from churn_assets.transforms.feature_catalogue import feature_catalogue
 from churn_assets.transforms.features import user_features
 from churn_assets.transforms.growth import growth_daily
+from churn_assets.transforms.labels import churn_labels
 from churn_assets.transforms.outcomes import Cleaned
 from churn_assets.transforms.retention import retention_cohorts
 from churn_assets.transforms.rules import CleaningRules, cleaning_rules
@@ -17,6 +18,7 @@ from churn_assets.transforms.user_days import unmatched_events, user_daily, user
 __all__ = [
     "Cleaned",
     "CleaningRules",
+    "churn_labels",
     "clean_events",
     "clean_users",
     "cleaning_rules",

@@ -42,11 +42,13 @@ def read_days(
     *,
     columns: tuple[str, ...] | None = None,
     only: str | None = None,
+    among: tuple[str, tuple[str, ...]] | None = None,
     bucket: Bucket | None = None,
 ) -> pd.DataFrame:
     """Published rows of `contract` on `days` (None: all), with the contract's types. No table yet: no rows.
 
-    `only` names a flag column: rows where it is not true are left out.
+    `only` names a flag column: rows where it is not true are left out. `among` names a column of text and the values
+    of which a row must have one.
     """
     chosen = contract.columns if columns is None else tuple(contract.column(name) for name in columns)
     if not table_exists(connection, contract.table):
@@ -58,10 +60,14 @@ def read_days(
         conditions.append(f"{quoted(contract.day)} BETWEEN {_literal(days.first)} AND {_literal(days.last)}")
     if only is not None:
         conditions.append(quoted(only))
+    values: dict[str, list[str]] = {}
+    if among is not None:
+        conditions.append(f"{quoted(among[0])} IN (SELECT unnest($values))")
+        values = {"values": list(among[1])}
     if bucket is not None:
         conditions.append(bucket.condition(contract))
     query = f"SELECT {names} FROM {qualified(contract.table)} WHERE {' AND '.join(conditions)}"
-    return to_frame(chosen, connection.sql(query).to_arrow_table())
+    return to_frame(chosen, connection.sql(query, params=values).to_arrow_table())
 
 
 def _literal(day: date) -> str:
