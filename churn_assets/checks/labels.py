@@ -7,7 +7,11 @@ from datetime import date
 
 from churn_assets.calendar import DayRange
 from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
+from churn_assets.label_settings import LabelSettings
 from churn_assets.warehouse.ledger import LEDGER_TABLE
+
+_HIDES_HORIZON = "{day} + {horizon} >= o.first AND {day} < o.last"
+"""Whether outage `o` and the days after `day` meet."""
 
 
 def labels_invariants() -> list[Check]:
@@ -23,11 +27,11 @@ def labels_invariants() -> list[Check]:
         Check(
             table="churn_labels",
             name="observed",
-            description="No label where a day of its horizon is not published or in an outage of everybody; and none "
-            "censored as horizon_incomplete or missing_day where each is.",
+            description="No label where a day of the horizon is not published, or in an outage of everybody or of a course "
+            "the user took part in; none censored for a day that is in, or for an outage that is not declared.",
             blocking=True,
             judge=_observed,
-            reads=("user_daily",),
+            reads=("user_daily", "clean_events"),
         ),
         Check(
             table="churn_labels",
@@ -58,26 +62,48 @@ def _complete(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
 def _observed(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     rules = stored.settings.labels
     horizon, churned = rules.horizon_days, rules.churned_column
-    everybodys = [outage for outage in rules.outages if outage.course_id is None]
-    hidden = " OR ".join(
-        f"(day + {horizon:d} >= DATE '{outage.first}' AND day + 1 <= DATE '{outage.last or date.max}')"
-        for outage in everybodys
-    )
     query = f"""{EVERY_DAY},
+    outages(first, last, course_id) AS ({_outages(rules)}),
     published AS (SELECT partition_date AS day FROM {LEDGER_TABLE} WHERE table_name = 'user_daily'),
-    seen AS (SELECT day, (SELECT count(*) FROM published p WHERE p.day BETWEEN days.day + 1 AND days.day + {horizon:d}) AS days_seen,
-        {hidden or "false"} AS is_hidden FROM days),
-    told AS (SELECT as_of_date AS day, count(*) FILTER ({churned} IS NOT NULL OR future_active_days IS NOT NULL) AS labels,
-        count(*) FILTER (censor_reason IN ('horizon_incomplete', 'missing_day')) AS unseen
-        FROM churn.churn_labels WHERE as_of_date BETWEEN $first AND $last GROUP BY 1)
-    SELECT day, days_seen, is_hidden, coalesce(labels, 0) AS labels, coalesce(unseen, 0) AS censored_as_not_in
-    FROM seen LEFT JOIN told USING (day)"""
+    seen AS (SELECT day,
+        (SELECT count(*) FROM published p WHERE p.day BETWEEN days.day + 1 AND days.day + {horizon}) AS days_seen,
+        (SELECT count(*) FROM outages o WHERE {_HIDES_HORIZON.format(day="days.day", horizon=horizon)}) AS outages,
+        (SELECT count(*) FROM outages o WHERE course_id IS NULL AND {_HIDES_HORIZON.format(day="days.day", horizon=horizon)}) AS everybodys
+        FROM days),
+    told AS (SELECT as_of_date AS day, user_id, {churned} IS NOT NULL OR future_active_days IS NOT NULL AS has_label, censor_reason
+        FROM churn.churn_labels WHERE as_of_date BETWEEN $first AND $last),
+    counted AS (SELECT day, count(*) FILTER (has_label) AS labels,
+        count(*) FILTER (censor_reason IN ('horizon_incomplete', 'missing_day')) AS not_in,
+        count(*) FILTER (censor_reason = 'source_outage') AS out FROM told GROUP BY 1),
+    of_course AS (SELECT t.day, count(*) AS n FROM told t WHERE has_label AND EXISTS (
+            FROM outages o JOIN churn.clean_events e USING (course_id) WHERE e.user_id = t.user_id
+            AND e.event_date BETWEEN least(t.day, o.first) - {rules.at_risk_days - 1} AND t.day
+            AND {_HIDES_HORIZON.format(day="t.day", horizon=horizon)}) GROUP BY 1)
+    SELECT day, days_seen, outages, everybodys AS outages_of_everybody, coalesce(labels, 0) AS labels,
+        coalesce(of_course.n, 0) AS labels_of_a_course_that_is_out, coalesce(not_in, 0) AS censored_as_not_in,
+        coalesce(out, 0) AS censored_as_outage
+    FROM seen LEFT JOIN counted USING (day) LEFT JOIN of_course USING (day)"""
 
     def holds(f: Mapping[str, int]) -> bool:
         is_in = f["days_seen"] == horizon
-        return (f["labels"] == 0 or (is_in and not f["is_hidden"])) and (f["censored_as_not_in"] == 0 or not is_in)
+        may_have_labels = is_in and not f["outages_of_everybody"]
+        return (
+            (may_have_labels or f["labels"] == 0)
+            and f["labels_of_a_course_that_is_out"] == 0
+            and not (is_in and f["censored_as_not_in"])
+            and bool(f["outages"] or f["censored_as_outage"] == 0)
+        )
 
     return {day: Verdict(holds(f), f) for day, f in stored.by_day(query, days).items()}
+
+
+def _outages(rules: LabelSettings) -> str:
+    """The declared outages as SQL rows; none are rows too."""
+    rows = ["SELECT NULL::DATE, NULL::DATE, NULL::VARCHAR WHERE false"]
+    for outage in rules.outages:
+        course = "NULL" if outage.course_id is None else "'" + outage.course_id.replace("'", "''") + "'"
+        rows.append(f"SELECT DATE '{outage.first}', DATE '{outage.last or date.max}', {course}")
+    return " UNION ALL ".join(rows)
 
 
 def _recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
