@@ -48,6 +48,9 @@ BLOCKING = {
     "retention_cohorts.recounted",
     "user_features.complete",
     "user_features.recounted",
+    "churn_labels.complete",
+    "churn_labels.observed",
+    "churn_labels.recounted",
 }
 WARNING = {
     "users_files.schema_drift",
@@ -65,6 +68,7 @@ WARNING = {
             *("users_reconciliation", "clean_events", "quarantined_events", "events_reconciliation"),
             *("user_day_grid", "user_daily", "unmatched_events", "growth_daily", "retention_cohorts"),
             *("user_features", "feature_catalogue"),
+            "churn_labels",
         )
     ),
 }
@@ -142,6 +146,10 @@ def delete(table: str, day_column: str) -> str:
 
 def delete_all(table: str, day_column: str) -> str:
     return f"DELETE FROM churn.{table} WHERE {day_column} = {DAY4}"
+
+
+def label_of(assignments: str) -> str:
+    return update("churn_labels", "as_of_date", assignments)
 
 
 def invented(source: str, assignments: str) -> str:
@@ -278,6 +286,20 @@ RED = [
     ("user_features.expectations", update_all("user_features", "as_of_date", "activity_segment = 'inactive'")),
     ("feature_catalogue.expectations", delete("feature_catalogue", "as_of_date")),
     ("feature_catalogue.expectations", update("feature_catalogue", "as_of_date", "window_days = 91")),
+    # Labels: one lost, one of nobody, one withheld without need, one that counts or judges wrongly.
+    ("churn_labels.complete", delete("churn_labels", "as_of_date")),
+    ("churn_labels.complete", update("churn_labels", "as_of_date", "user_id = 123456")),
+    ("churn_labels.observed", label_of("future_active_days = NULL, churned_4d = NULL, censor_reason = 'missing_day'")),
+    (
+        "churn_labels.observed",
+        label_of("future_active_days = NULL, churned_4d = NULL, censor_reason = 'source_outage'"),
+    ),
+    ("churn_labels.recounted", label_of("future_active_days = future_active_days + 1")),
+    ("churn_labels.recounted", label_of("is_at_risk = NOT is_at_risk")),
+    ("churn_labels.expectations", delete_all("churn_labels", "as_of_date")),
+    ("churn_labels.expectations", label_of("censor_reason = 'missing_day'")),
+    ("churn_labels.expectations", update_all("churn_labels", "as_of_date", "censor_reason = 'source_outage'")),
+    ("churn_labels.expectations", update_all("churn_labels", "as_of_date", "is_at_risk = NULL")),
 ]
 
 
