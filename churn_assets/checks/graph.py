@@ -20,6 +20,7 @@ from dagster import (
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from churn_assets.calendar import DayRange, daily_partitions
+from churn_assets.checks.canaries import canaries
 from churn_assets.checks.expectations import expectation_checks
 from churn_assets.checks.features import features_invariants
 from churn_assets.checks.invariants import invariants
@@ -39,6 +40,7 @@ def all_checks(settings: Settings) -> list[Check]:
         *metrics_invariants(),
         *features_invariants(),
         *labels_invariants(),
+        *canaries(),
         *warnings(settings),
         *expectation_checks(settings, contracts(settings)),
     ]
