@@ -92,13 +92,14 @@ def user_features(
     return pd.DataFrame(features, copy=False).drop(columns=f"active_days_{SEGMENT_DAYS}d")
 
 
-def _placed(at: UserDays, frame: pd.DataFrame, day_column: str, back: int) -> tuple[Positions, Positions, Positions]:
-    """User positions and day numbers of the rows within reach, in order of days, and which rows these are."""
+def _placed(at: UserDays, frame: pd.DataFrame, day_column: str, back: int) -> tuple[Positions, Positions, Any]:
+    """User positions and day numbers of the rows within reach, and which rows these are."""
     user, day = at.position_of(frame["user_id"]), day_numbers(frame[day_column])
-    kept = np.flatnonzero(at.within(user, day, back))
-    # Sixteen bits of days since the first are sorted in one pass.
-    order = kept[np.argsort((day[kept] - (at.first - back)).astype(np.int16), kind="stable")]
-    return user[order], day[order], order
+    within = at.within(user, day, back)
+    if within.all():
+        return user, day, slice(None)
+    kept = np.flatnonzero(within)
+    return user[kept], day[kept], kept
 
 
 def _courses(at: UserDays, clean_events: pd.DataFrame, active: Matrix) -> Matrix:
@@ -111,6 +112,9 @@ def _courses(at: UserDays, clean_events: pd.DataFrame, active: Matrix) -> Matrix
 
 def _since(at: UserDays, lookback: pd.DataFrame, row: Positions) -> dict[str, Any]:
     user, day, kept = _placed(at, lookback, "as_of_date", LOOKBACK_DAYS - 1)
+    if (day[1:] < day[:-1]).any():
+        order = np.argsort(day, kind="stable")
+        user, day, kept = user[order], day[order], np.arange(len(lookback))[kept][order]
     found = {}
     for what, column in LAST_SEEN.items():
         since = at.days_since(user, day, lookback[column].to_numpy()[kept] > 0).ravel()[row]

@@ -60,6 +60,15 @@ class Store:
 
         return self._made(f"{world.name}-to-{last}", command)
 
+    def computed(self, world: Path, build: tuple[str, ...]) -> Path:
+        """A copy of a world with what the command `build` makes of it, told the data folder."""
+
+        def command(at: Path) -> tuple[str, ...]:
+            copied(world, at)
+            return (*build, str(at))
+
+        return self._made(f"{world.name}-computed", command)
+
     def _landing(self, name: str, users: int, days: int, options: str) -> Path:
         def command(at: Path) -> tuple[str, ...]:
             code = f"""
