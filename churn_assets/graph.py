@@ -1,4 +1,4 @@
-"""The whole product for one deployment as Dagster definitions: assets, their checks, and where they are stored.
+"""The whole product for one deployment as Dagster definitions: assets, their checks, what runs by the clock, and where it is stored.
 
 Importing this reads no settings; `definitions.py` does, for the one deployment Dagster is started on.
 """
@@ -11,6 +11,7 @@ from dagster import BetaWarning, Definitions, PreviewWarning, in_process_executo
 
 from churn_assets.assets.graph import build_assets
 from churn_assets.assets.step import Deployment
+from churn_assets.automation.schedules import label_schedule
 from churn_assets.checks.graph import build_checks
 from churn_assets.settings import Settings
 from churn_assets.warehouse.io_manager import ChurnIOManager
@@ -31,6 +32,7 @@ def _definitions(deployment: Deployment) -> Definitions:
     return Definitions(
         assets=build_assets(deployment),
         asset_checks=build_checks(settings),
+        schedules=[label_schedule(deployment)],
         resources={
             "io_manager": ChurnIOManager(
                 database=str(settings.warehouse_path), data_dir=str(settings.data_dir), schema="churn"

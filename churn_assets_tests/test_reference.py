@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ PEER_WINDOWED = {
     "watch_minutes": "total_watch_minutes",
 }
 """Its windowed column -> ours, each with `_7d`, `_14d` and `_30d`."""
+PEER_LABELS = {"future_active_days": "future_active_days", "churn_label": "churned_30d"}
 
 pytestmark = [
     pytest.mark.slow,
@@ -58,23 +60,31 @@ def count(data: Path, table: str, condition: str = "true") -> int:
     return int(query(data, f"SELECT count(*) FROM churn.{table} WHERE {condition}")[0][0])
 
 
-def test_user_daily_is_the_peers_row_by_row(tmp_path: Path) -> None:
+def table_and_peers(data: Path, table: str, columns: dict[str, str], peers: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Our rows of the peer's users and days beside its own, in one order."""
+    theirs = pd.read_parquet(REFERENCE / f"churn_mlops/{peers}.parquet")
+    theirs = theirs.sort_values(["user_id", "as_of_date"], ignore_index=True)
+    names = ["user_id", "as_of_date", *columns.values()]
+    condition = f"as_of_date BETWEEN DATE '{theirs['as_of_date'].min():%Y-%m-%d}' AND DATE '{theirs['as_of_date'].max():%Y-%m-%d}'"
+    rows = query(data, f"SELECT {', '.join(names)} FROM churn.{table} WHERE {condition} ORDER BY user_id, as_of_date")
+    ours = pd.DataFrame(rows, columns=names)
+    assert (ours["user_id"] == theirs["user_id"]).all()
+    assert (pd.to_datetime(ours["as_of_date"]) == pd.to_datetime(theirs["as_of_date"])).all()
+    return ours, theirs
+
+
+def test_user_daily_and_labels_are_the_peers_row_by_row(tmp_path: Path) -> None:
     data = tmp_path / "data"
     landed_and_computed(data, "churn_mlops")
     assert count(data, "user_daily") == 240_000
     assert count(data, "quarantined_users") == count(data, "quarantined_events") == count(data, "unmatched_events") == 0
-    names = ", ".join(PEER_COLUMNS.values())
-    with_rows = query(data, f"SELECT user_id, as_of_date, {names} FROM churn.user_daily ORDER BY user_id, as_of_date")
-    ours = pd.DataFrame(with_rows, columns=["user_id", "as_of_date", *PEER_COLUMNS.values()])
-    peers = pd.read_parquet(REFERENCE / "churn_mlops/user_daily.parquet")
-    peers = peers.sort_values(["user_id", "as_of_date"], ignore_index=True)
-    assert (ours["user_id"] == peers["user_id"]).all()
-    assert (pd.to_datetime(ours["as_of_date"]) == pd.to_datetime(peers["as_of_date"])).all()
+    ours, peers = table_and_peers(data, "user_daily", PEER_COLUMNS, "user_daily")
     for theirs, name in PEER_COLUMNS.items():
         # Quiz averages are null in both where there was no attempt.
         mine, other = ours[name].to_numpy(dtype="float64"), peers[theirs].to_numpy(dtype="float64")
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-6, err_msg=name)
     features_are_the_peers(data)
+    the_labels_are_the_peers(data)
 
 
 def features_are_the_peers(data: Path) -> None:
@@ -99,6 +109,18 @@ def features_are_the_peers(data: Path) -> None:
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-6, err_msg=name)
 
 
+def the_labels_are_the_peers(data: Path) -> None:
+    """Ours say null where the horizon is not in, the peer leaves those days out; before the at-risk filter both agree."""
+    assert count(data, "churn_labels") == 240_000
+    assert count(data, "churn_labels", "churned_30d IS NOT NULL") == 180_000
+    censored = "SELECT censor_reason, min(as_of_date), max(as_of_date) FROM churn.churn_labels WHERE churned_30d IS NULL GROUP BY 1"
+    assert query(data, censored) == [("horizon_incomplete", date(2026, 4, 1), date(2026, 4, 30))]
+    ours, peers = table_and_peers(data, "churn_labels", PEER_LABELS, "labels")
+    for theirs, name in PEER_LABELS.items():
+        assert (ours[name].astype("int64") == peers[theirs]).all(), name
+    assert (ours["future_active_days"].sum(), ours["churned_30d"].sum()) == (2_463_771, 12_843)
+
+
 def test_oulad_accounts_for_every_learner_event_and_day(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -110,4 +132,13 @@ def test_oulad_accounts_for_every_learner_event_and_day(tmp_path: Path) -> None:
     assert query(data, "SELECT reason, count(*) FROM churn.unmatched_events GROUP BY 1") == [("before_signup", 18)]
     assert count(data, "user_day_grid") == count(data, "user_daily") == 3_583_758
     assert count(data, "user_daily", "is_active") == 221_521
+    # Whose presentation's clicks were cut is neither a churner nor active: 1,380 took part in the 30 days before.
+    assert (
+        count(data, "churn_labels") == 3_583_758 and count(data, "churn_labels", "churned_30d IS NOT NULL") == 2_738_528
+    )
+    at_the_cut = "as_of_date = DATE '2014-02-11'"
+    assert count(data, "churn_labels", f"{at_the_cut} AND censor_reason = 'source_outage' AND is_at_risk") == 1_380
+    assert count(data, "churn_labels", f"{at_the_cut} AND censor_reason IS NULL") == 4_340 - 1_380
+    took_part = "SELECT count(DISTINCT user_id) FROM churn.clean_events WHERE course_id = 'BBB-2013J'"
+    assert query(data, f"{took_part} AND event_date BETWEEN '2014-01-13' AND '2014-02-11'") == [(1_380,)]
     assert len(query(data, "SELECT DISTINCT partition_date FROM churn.publish_ledger")) == 1153

@@ -1,0 +1,52 @@
+"""What runs by the clock: the label of a day, once its horizon has closed. Off until somebody switches it on in the UI."""
+
+from datetime import timedelta
+
+from dagster import (
+    AssetSelection,
+    DefaultScheduleStatus,
+    RunRequest,
+    ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SkipReason,
+    define_asset_job,
+)
+
+from churn_assets.assets.step import Deployment
+from churn_assets.automation.backfill import current_ledger, planned
+from churn_assets.calendar import DayRange, daily_partitions
+
+LABELS = "churn_labels"
+EVERY_MORNING = "0 6 * * *"
+"""In the deployment's zone: the day before has been landed and computed by then."""
+
+
+def label_schedule(deployment: Deployment) -> ScheduleDefinition:
+    """Each morning churn_labels of the newest day whose horizon has closed, with its checks, unless it is up to date."""
+    settings = deployment.settings
+    horizon = timedelta(days=settings.labels.horizon_days)
+
+    def request(_: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+        newest = max(current_ledger(deployment).of("user_daily"), default=None)
+        if newest is None or newest - horizon < settings.calendar_start:
+            return SkipReason("No day's horizon has closed yet.")
+        day = newest - horizon
+        todo = planned(deployment, DayRange(day, day), tables={LABELS})
+        if not any(day in work.days for work in todo.works):
+            return SkipReason(" ".join(todo.impossible) or f"{LABELS} of {day} is up to date.")
+        return RunRequest(partition_key=day.isoformat())
+
+    return ScheduleDefinition(
+        name="label_closed_horizon",
+        description=f"Labels the day {horizon.days} days before the newest published one.",
+        job=define_asset_job(
+            "label_day",
+            AssetSelection.assets(LABELS),
+            description="churn_labels of one day, and its checks.",
+            partitions_def=daily_partitions(settings),
+        ),
+        cron_schedule=EVERY_MORNING,
+        execution_timezone=settings.timezone,
+        execution_fn=request,
+        default_status=DefaultScheduleStatus.STOPPED,
+    )
