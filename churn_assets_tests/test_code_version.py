@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from churn_assets.assets import steps
 from churn_assets.assets.step import Deployment, Step
 from churn_assets.assets.steps import AnyStep, all_steps
 from churn_assets.contracts import features
+from churn_assets.label_settings import LabelSettings, Outage
 from churn_assets.settings import EventsSettings, Settings, Sources, UsersSettings
 
 PACKAGE = Path(churn_assets.__file__).parent
@@ -171,6 +173,12 @@ def test_parameters_raise_the_steps_they_reach() -> None:
     assert {name for name in before if before[name] != zone[name]} >= {"clean_users", "clean_events"}
     delimiter = versions(Settings(sources=Sources(events=EventsSettings(delimiter=";"))))
     assert {name for name in before if before[name] != delimiter[name]} == {"raw_events"}
+
+    labels = versions(Settings(labels=LabelSettings(outages=(Outage(first=date(2026, 1, 5)),))))
+    assert {name for name in before if before[name] != labels[name]} == {"churn_labels"}
+    # A day before the calendar's start is not missing: how far the at-risk window reaches depends on it.
+    start = versions(Settings(start_date=date(2026, 1, 5)))
+    assert {name for name in before if before[name] != start[name]} == {"churn_labels"}
 
 
 def test_settings_that_change_no_row_raise_nothing() -> None:

@@ -208,6 +208,25 @@ def test_silence_on_a_day_that_is_not_in_is_no_silence(
     assert label(active, 10, signup=signup, missing=missing)["is_at_risk"] is at_risk
 
 
+def test_ids_may_be_text() -> None:
+    """Ana is active on day 11, Bo on day 10 and with course a, which is out from day 13 on."""
+    text = pd.StringDtype("pyarrow", na_value=float("nan"))
+    grid, active, events = (
+        user_rows(rows, columns).assign(user_id=pd.Series(users, dtype=text))
+        for users, rows, columns in (
+            (["ana", "bo"], [(0, day(10), day(1))] * 2, ["user_id", "as_of_date", "signup_date"]),
+            (["bo", "ana"], [(0, day(10)), (0, day(11))], ["user_id", "as_of_date"]),
+            (["bo", "cem"], [(0, day(10), "a")] * 2, ["user_id", "event_date", "course_id"]),
+        )
+    )
+    calendar = {"first_day": day(10), "last_day": day(10), "calendar_start": START}
+    published = [day(number) for number in range(1, END + 1)]
+    made = churn_labels(grid, active, events, published=published, rules=out(13, course="a"), **calendar)
+    ana, bo = records(made)
+    assert (ana["user_id"], ana["is_at_risk"], ana["future_active_days"]) == ("ana", False, 1)
+    assert (bo["user_id"], bo["is_at_risk"], bo["censor_reason"]) == ("bo", True, "source_outage")
+
+
 def test_days_before_the_calendar_are_not_missing() -> None:
     assert label([], 2, signup=-100)["is_at_risk"] is False
 

@@ -836,6 +836,17 @@ def test_reading_takes_the_days_and_columns_asked_for(warehouse: Warehouse) -> N
     assert none.dtypes.drop("place").equals(CONTRACT.empty().dtypes.drop("place"))
 
 
+def test_reading_takes_the_rows_that_have_one_of_some_values(warehouse: Warehouse) -> None:
+    odd = "it's"
+    put(warehouse, readings(4, place=pd.Categorical(["north", odd, None, "south"])))
+    with warehouse.reading() as connection:
+        back = read_days(
+            connection, CONTRACT, ONE_DAY, columns=("reading_id",), among=("place", (odd, "south", "east"))
+        )
+        none = read_days(connection, CONTRACT, ONE_DAY, columns=("reading_id",), among=("place", ()))
+    assert sorted(back["reading_id"]) == [2, 4] and none.empty
+
+
 def test_a_table_that_was_never_published_has_no_rows_but_its_types(warehouse: Warehouse) -> None:
     put(warehouse, readings())
     other = replace(CONTRACT, table="never_published")
