@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from churn_assets.errors import ChurnError
 from churn_assets.label_settings import LabelSettings
+from churn_assets.training_settings import TrainingSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -121,11 +122,22 @@ class Settings(BaseSettings):
     """How long to wait for another process that holds the warehouse."""
     sources: Sources = Sources()
     labels: LabelSettings = LabelSettings()
+    training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Settings:
         if self.start_date and self.end_date and self.end_date < self.start_date:
             raise ValueError(f"end_date {self.end_date} lies before start_date {self.start_date}")
+        return self
+
+    @model_validator(mode="after")
+    def _embargo_covers_the_horizon(self) -> Settings:
+        given, horizon = self.training.embargo_days, self.labels.horizon_days
+        if given is not None and given < horizon:
+            raise ValueError(
+                f"training.embargo_days {given} is below labels.horizon_days {horizon}, so that a label of one part would "
+                "look into the next; raise it, or leave it out"
+            )
         return self
 
     @classmethod
@@ -185,6 +197,15 @@ class Settings(BaseSettings):
     @property
     def dagster_home(self) -> Path:
         return self.data_dir / "dagster_home"
+
+    @property
+    def embargo_days(self) -> int:
+        """Whole days between two parts of a training set."""
+        return self.training.embargo_days or self.labels.horizon_days
+
+    @property
+    def training_sets_dir(self) -> Path:
+        return self.data_dir / "training_sets"
 
     @property
     def reports_dir(self) -> Path:

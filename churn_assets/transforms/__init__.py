@@ -13,6 +13,7 @@ from churn_assets.transforms.labels import churn_labels
 from churn_assets.transforms.outcomes import Cleaned
 from churn_assets.transforms.retention import retention_cohorts
 from churn_assets.transforms.rules import CleaningRules, cleaning_rules
+from churn_assets.transforms.training import sampled_days, split_by_time, training_rows
 from churn_assets.transforms.user_days import unmatched_events, user_daily, user_day_grid
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "feature_catalogue",
     "growth_daily",
     "retention_cohorts",
+    "sampled_days",
+    "split_by_time",
+    "training_rows",
     "unmatched_events",
     "user_daily",
     "user_day_grid",
