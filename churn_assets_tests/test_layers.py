@@ -15,9 +15,10 @@ import churn_assets
 
 PACKAGE = Path(churn_assets.__file__).parent
 LAYERS = (
-    {"errors", "settings", "label_settings", "contracts"},
+    {"errors", "settings", "label_settings", "training_settings", "contracts"},
     {"transforms"},
     {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures"},
+    {"training"},
     {"assets", "checks"},
     {"automation", "report"},
     {"graph", "definitions", "cli"},
@@ -109,6 +110,8 @@ def test_each_part_imports_only_from_its_own_layer_and_those_left_of_it(path: Pa
         ("assets.steps", "from churn_assets.checks import verdict"),
         ("checks.windows", "from churn_assets.assets.step import Step"),
         ("warehouse.publish", "import dagster"),
+        ("warehouse.publish", "from churn_assets.training import load_training_set"),
+        ("training.write", "from churn_assets.assets.step import Deployment"),
         ("landing.reading", "from dagster_duckdb import DuckDBIOManager"),
         ("settings", "import churn_assets.calendar"),
         ("assets.graph", "from churn_assets.automation.plan import plan"),

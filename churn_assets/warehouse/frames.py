@@ -56,6 +56,11 @@ def to_arrow(contract: Contract, frame: pd.DataFrame) -> pa.Table:
     return pa.table({column.name: _to_arrow(column, frame[column.name]) for column in contract.columns})
 
 
+def arrow_schema(contract: Contract) -> pa.Schema:
+    """The columns as a file holds them. Labels are plain text in it: which codes they had in a frame is chance."""
+    return pa.schema([pa.field(c.name, _ARROW[c.kind], c.nullable) for c in contract.columns])
+
+
 def to_frame(columns: tuple[Column, ...], table: pa.Table) -> pd.DataFrame:
     """What DuckDB gave for `columns`, as an ordinary frame of the contract's types."""
     return pd.DataFrame({c.name: _to_pandas(c, table.column(c.name)) for c in columns}, copy=False)

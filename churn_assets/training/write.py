@@ -1,0 +1,197 @@
+"""Making one version of the training set: found by the hash of its inputs, written beside, moved into place whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from churn_assets.calendar import DayRange
+from churn_assets.contracts import Contract
+from churn_assets.contracts.training import training_contract
+from churn_assets.errors import ChurnError
+from churn_assets.settings import Settings
+from churn_assets.training.manifest import (
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    PartSummary,
+    content_hash,
+    schema_of,
+    version_of,
+)
+from churn_assets.transforms.training import KEY, TooFewDays, sampled_days, split_by_time, training_rows
+from churn_assets.warehouse import Ledger, read_days
+from churn_assets.warehouse.content_hash import PartitionHashes
+from churn_assets.warehouse.frames import arrow_schema, qualified, quoted, to_arrow
+from churn_assets.warehouse.gate import admit
+from churn_assets.warehouse.ledger import table_exists
+
+FEATURES, LABELS = "user_features", "churn_labels"
+READS = (FEATURES, LABELS)
+UNFINISHED = ".new"
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What a version is made from, known without reading its rows."""
+
+    identity: Mapping[str, Any]
+    """Everything that decides the rows, as JSON values: the manifest but for the version and what came of it."""
+    days: Mapping[str, list[date]]
+    """The sampled days of each part whose labels are published."""
+
+    @property
+    def version(self) -> str:
+        return version_of(self.identity)
+
+
+def find_inputs(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, tables: Mapping[str, Contract], code_version: str
+) -> TrainingInputs:
+    """From the ledger and the first and last day with a label to learn from. Raises TooFewDays."""
+    label, chosen, embargo = settings.labels.churned_column, settings.training, settings.embargo_days
+    first, last = _observed(connection, label) or (date.max, date.min)
+    split = split_by_time(
+        first,
+        last,
+        embargo_days=embargo,
+        stride_days=chosen.stride_days,
+        validation_share=chosen.validation_share,
+        test_share=chosen.test_share,
+    )
+    ledger = Ledger.read(connection, READS)
+    sampled = {
+        part: list(sampled_days(*days, calendar_start=settings.calendar_start, stride_days=chosen.stride_days))
+        for part, days in split._asdict().items()
+    }
+    days = {part: [day for day in of_part if day in ledger.of(LABELS)] for part, of_part in sampled.items()}
+    hashes = {
+        table: {
+            day.isoformat(): entry.content_hash
+            for of_part in days.values()
+            for day in of_part
+            if (entry := ledger.of(table).get(day))
+        }
+        for table in READS
+    }
+    identity = {
+        "format": FORMAT,
+        "label": label,
+        "schema": schema_of(training_contract(tables[FEATURES], tables[LABELS], label)),
+        "settings": settings.model_dump(
+            mode="json", include={"start_date", "timezone", "lateness_days", "labels", "training"}
+        ),
+        "code_version": code_version,
+        "embargo_days": embargo,
+        "observed": [first.isoformat(), last.isoformat()],
+        "inputs": hashes,
+    }
+    return TrainingInputs(identity, days)
+
+
+def write_training_set(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, tables: Mapping[str, Contract], inputs: TrainingInputs
+) -> Manifest:
+    """The version that `inputs` name: written if it does not exist, never overwritten. One day is in memory at a time.
+
+    `connection` must be the session in which the inputs were found, so that the rows are those of the ledger. Raises
+    TooFewDays where a part would have no rows, ChurnError where the folder cannot be written.
+    """
+    root, version = settings.training_sets_dir, inputs.version
+    folder = root / version
+    if folder.exists():
+        return Manifest.read(folder)
+    with _alone_in(root, settings.lock_timeout_seconds):
+        if folder.exists():
+            return Manifest.read(folder)
+        unfinished = root / f".{version}{UNFINISHED}"
+        try:
+            unfinished.mkdir()
+            contract = training_contract(tables[FEATURES], tables[LABELS], inputs.identity["label"])
+            parts = {
+                part: _write_part(connection, tables, contract, part, days, unfinished)
+                for part, days in inputs.days.items()
+            }
+            manifest = Manifest(version=version, parts=parts, **inputs.identity)
+            (unfinished / MANIFEST).write_text(manifest.text, encoding="utf-8")
+            unfinished.rename(folder)
+        except OSError as error:
+            raise ChurnError(f"{root} cannot be written to: {os.strerror(error.errno or 0)}.") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return manifest
+
+
+def _observed(connection: duckdb.DuckDBPyConnection, label: str) -> tuple[date, date] | None:
+    """First and last day with a user to learn from."""
+    if not table_exists(connection, LABELS):
+        return None
+    query = f"SELECT min(as_of_date), max(as_of_date) FROM {qualified(LABELS)} WHERE is_at_risk AND {quoted(label)} IS NOT NULL"
+    ((first, last),) = connection.execute(query).fetchall()
+    return (first, last) if first else None
+
+
+def _write_part(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[str, Contract],
+    contract: Contract,
+    part: str,
+    days: list[date],
+    folder: Path,
+) -> PartSummary:
+    """One file, a row group per day; rows in order of day and user, so that equal rows are equal bytes."""
+    label = contract.columns[-1].name
+    schema, hashes, churned = arrow_schema(contract), PartitionHashes(contract), 0
+    with pq.ParquetWriter(folder / f"{part}.parquet", schema, compression="zstd") as writer:
+        for day in days:
+            only = DayRange(day, day)
+            features = read_days(connection, tables[FEATURES], only)
+            labels = read_days(connection, tables[LABELS], only, columns=(*KEY, "is_at_risk", label))
+            rows = contract.typed(training_rows(features, labels, label=label))
+            admit(contract, rows, only)
+            hashes.add(rows)
+            churned += int(rows[label].sum())
+            if len(rows):
+                writer.write_table(to_arrow(contract, rows).cast(schema))
+    filled = [day for day in days if hashes.rows(day)]
+    if not filled:
+        raise TooFewDays(
+            f"The {part} part would be empty: none of its {len(days)} sampled days has an at-risk user with an observed label; "
+            "land more days, or lower training.stride_days."
+        )
+    return PartSummary(
+        rows=sum(hashes.rows(day) for day in filled),
+        churned=churned,
+        first_as_of_date=filled[0].isoformat(),
+        last_as_of_date=filled[-1].isoformat(),
+        content_hash=content_hash(hashes, filled),
+    )
+
+
+@contextmanager
+def _alone_in(root: Path, timeout_seconds: float) -> Iterator[None]:
+    """One writer at a time, so that what a killed one left behind can be told from another's work, and removed."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".lock")
+        lock.acquire(timeout=timeout_seconds)
+    except Timeout:
+        raise ChurnError(f"{root} was held by another process for more than {timeout_seconds:g} seconds.") from None
+    except OSError as error:
+        raise ChurnError(f"{root} cannot be written to: {os.strerror(error.errno or 0)}.") from error
+    try:
+        for leftover in root.glob(f".*{UNFINISHED}"):
+            shutil.rmtree(leftover)
+        yield
+    finally:
+        lock.release()
