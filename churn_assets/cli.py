@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from churn_assets.automation.backfill import Report
     from churn_assets.automation.plan import Work
     from churn_assets.calendar import DayRange
+    from churn_assets.warehouse.export import Format
 
 console = Console(highlight=False)
 INTERRUPTED = 130
@@ -211,6 +212,54 @@ def report(data: Path | None, out: Path | None) -> None:
 
     for path in _report(Deployment(Settings.load(data)), out):
         console.print(str(path), soft_wrap=True)
+
+
+@cli.command()
+@click.argument("table")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File to write, .parquet or .csv (default: TABLE.parquet here)."
+)
+@click.option("--format", "file_format", type=click.Choice(["parquet", "csv"]), help="Default: what --out ends with.")
+@click.option("--start", type=DAY, help="First day (default: the first published).")
+@click.option("--end", type=DAY, help="Last day (default: the last published).")
+@click.pass_obj
+def export(
+    data: Path | None,
+    table: str,
+    out: Path | None,
+    file_format: Format | None,
+    start: datetime | None,
+    end: datetime | None,
+) -> None:
+    """Write the published days of TABLE to one file, for other tools."""
+    from churn_assets.assets.step import Deployment
+    from churn_assets.calendar import DayRange
+    from churn_assets.warehouse.export import export_table
+
+    deployment = Deployment(Settings.load(data))
+    if table not in deployment.contracts:
+        raise ChurnError(f"There is no table '{table}'; there are {', '.join(sorted(deployment.contracts))}.")
+    file_format, path = _exported_file(table, out, file_format)
+    days, rows = export_table(
+        deployment.warehouse,
+        deployment.contracts[table],
+        path,
+        file_format=file_format,
+        days=DayRange(_date(start) or date.min, _date(end) or date.max),
+        block_rows=deployment.settings.block_rows,
+    )
+    console.print(f"{rows:,} rows of {days:,} days of {table} in {escape(str(path))}.", soft_wrap=True)
+
+
+def _exported_file(table: str, out: Path | None, file_format: Format | None) -> tuple[Format, Path]:
+    """What to write where. The name's end must say what is in the file, which also keeps the warehouse from being replaced."""
+    path = out or Path(f"{table}.{file_format or 'parquet'}")
+    formats: dict[str, Format] = {".parquet": "parquet", ".csv": "csv"}
+    ends_with = formats.get(path.suffix.lower())
+    if ends_with is None or file_format not in (None, ends_with):
+        ends = f".{file_format}" if file_format else ".parquet or .csv"
+        raise ChurnError(f"{path} must end with {ends}; name another file with --out.")
+    return ends_with, path
 
 
 @cli.command()

@@ -1,0 +1,82 @@
+"""A published table as one file for other tools: Parquet or CSV, block by block, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from churn_assets.calendar import DayRange, RowCounts, chunks
+from churn_assets.contracts import Contract, Kind
+from churn_assets.errors import ChurnError
+from churn_assets.warehouse.connection import Warehouse
+from churn_assets.warehouse.frames import arrow_schema, to_arrow
+from churn_assets.warehouse.ledger import Ledger
+from churn_assets.warehouse.reading import read_days
+
+Format = Literal["parquet", "csv"]
+FORMULA = r"^[=+\-@\t\r]"
+"""How a cell begins that a spreadsheet would compute (OWASP, CSV injection). A single quote before it makes it text."""
+
+
+def export_table(
+    warehouse: Warehouse, contract: Contract, path: Path, *, file_format: Format, days: DayRange, block_rows: int
+) -> tuple[int, int]:
+    """Write the published rows of `days` to `path`, replacing a file that is there; gives how many days and rows.
+
+    Rows are in order of day and key, so equal tables are equal files. In CSV, text that begins like a formula gets a single quote
+    before it; Parquet holds every value as it is. About `block_rows` rows, or a day, are in memory at a time. Raises ChurnError.
+    """
+    with warehouse.reading() as connection:
+        ledger = Ledger.read(connection, [contract.table])
+        published = [day for day in sorted(ledger.of(contract.table)) if day in days]
+        if not published:
+            raise ChurnError(
+                f"{contract.table} is not published on {days}; 'churn-assets status' says on which days it is."
+            )
+        span, rows = DayRange(published[0], published[-1]), 0
+        counts = RowCounts(span.first, (ledger.rows(contract.table, day) for day in span))
+        schema = arrow_schema(contract)
+        with _writer(path, schema, file_format) as writer:
+            for block in chunks(span, block_rows, counts):
+                frame = read_days(connection, contract, block)
+                key = [name for name in contract.key if name != contract.day]
+                frame = frame.sort_values([contract.day, *key], ignore_index=True)
+                table = to_arrow(contract, frame).cast(schema)
+                writer.write_table(_as_text(contract, table) if file_format == "csv" else table)
+                rows += len(table)
+    return len(published), rows
+
+
+@contextmanager
+def _writer(path: Path, schema: pa.Schema, file_format: Format) -> Iterator[pq.ParquetWriter | pacsv.CSVWriter]:
+    """Writes beside `path` and moves the file into place at the end."""
+    unfinished = path.with_name(f".{path.name}.new")
+    try:
+        is_csv = file_format == "csv"
+        with pacsv.CSVWriter(unfinished, schema) if is_csv else pq.ParquetWriter(unfinished, schema) as writer:
+            yield writer
+        unfinished.replace(path)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else "it is no place for a file"
+        raise ChurnError(f"{path} cannot be written ({why}); name another file with --out.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _as_text(contract: Contract, table: pa.Table) -> pa.Table:
+    """The same table with texts that no spreadsheet computes."""
+    for at, column in enumerate(contract.columns):
+        if column.kind in (Kind.TEXT, Kind.LABEL):
+            values = table.column(at)
+            quoted = pc.binary_join_element_wise("'", values, "")
+            harmless = pc.if_else(pc.match_substring_regex(values, FORMULA), quoted, values)
+            table = table.set_column(at, table.schema.field(at), harmless)
+    return table
