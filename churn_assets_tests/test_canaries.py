@@ -106,9 +106,11 @@ def test_published_features_that_their_users_past_does_not_give_turn_both_red(wo
     assert judged(world, name, days(9))[day(9)].figures["rows_disturbed"] == 0
 
 
-@pytest.mark.parametrize("column", ["churned_30d BOOLEAN", "engagement_score DOUBLE"])
-def test_an_outcome_or_a_hidden_cause_among_the_features_turns_red(world: Path, column: str) -> None:
-    tamper(world, f"ALTER TABLE churn.user_features ADD COLUMN {column}")
+@pytest.mark.parametrize(
+    "change", ["ADD COLUMN churned_30d BOOLEAN", "ADD COLUMN engagement_score DOUBLE", "DROP COLUMN total_events_7d"]
+)
+def test_an_outcome_or_a_hidden_cause_among_the_features_turns_red(world: Path, change: str) -> None:
+    tamper(world, f"ALTER TABLE churn.user_features {change}")
     assert red_days(world, OUTCOME, days(9)) == [day(9)]
 
 

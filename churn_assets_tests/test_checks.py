@@ -374,7 +374,7 @@ def test_a_day_that_is_not_published_does_not_pass(computed: Path, name: str) ->
     assert not verdict.passed and "nothing is published" in verdict.figures["why"]
 
 
-@pytest.mark.parametrize("name", sorted(BLOCKING | WARNING))
+@pytest.mark.parametrize("name", sorted((BLOCKING | WARNING) - {"user_features.no_outcome"}))  # Judges any columns.
 def test_a_check_that_crashes_does_not_pass_and_quotes_nothing(computed: Path, name: str) -> None:
     table = name.split(".", maxsplit=1)[0]
     tamper(computed, f"DROP TABLE churn.{table}", f"CREATE TABLE churn.{table} (secret VARCHAR)")

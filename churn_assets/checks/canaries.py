@@ -129,9 +129,10 @@ def _no_outcome(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     ).fetchall()}  # fmt: skip
     labels = stored.contracts["churn_labels"]
     known = {f"{table}.{column}" for table in SOURCES for column in stored.contracts[table].column_names}
-    keys = set(stored.contracts["user_features"].key)
+    declared = {feature.name for feature in FEATURES}
     figures = {
-        "undeclared_columns": len(columns - keys - {feature.name for feature in FEATURES}),
+        "undeclared_columns": len(columns - declared - set(stored.contracts["user_features"].key)),
+        "missing_columns": len(declared - columns),
         "label_columns": len(columns & (set(labels.column_names) - set(labels.key))),
         "features_of_other_sources": sum(not known.issuperset(feature.sources) for feature in FEATURES),
     }
