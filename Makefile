@@ -69,9 +69,11 @@ bench: $(READY) ## How long it takes and how much memory, here
 	$(BIN)/python -m churn_assets_tests.bench
 
 .PHONY: docs
-docs: $(READY) ## Write docs/tables.md from the contracts
+docs: $(READY) ## Write docs/tables.md and docs/features.md from the contracts
 	$(BIN)/python -m churn_assets.contracts > docs/.tables.md.new
 	mv docs/.tables.md.new docs/tables.md
+	$(BIN)/python -m churn_assets.contracts features > docs/.features.md.new
+	mv docs/.features.md.new docs/features.md
 
 .PHONY: constraints
 constraints: $(READY) ## Renew the tested versions within what setup.cfg allows

@@ -109,15 +109,15 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
         landed, "events", day(12), "event_id,user_id,event_time,event_type\n5,1,2026-01-12T01:00:00,login\n", "more.csv"
     )
     resumed = churn(landed, "backfill", day(12))
-    assert resumed.returncode == 0 and "27 partitions computed." in resumed.stdout, (
-        "5 of the landing day, 3 on 4 days each, and cohorts of the 10 days within a week before"
+    assert resumed.returncode == 0 and "43 partitions computed." in resumed.stdout, (
+        "5 of the landing day, 5 on 4 days each, cohorts of the 10 days within a week before, labels of 8 days"
     )
 
 
 def test_demo_makes_a_world_and_says_where_to_look(tmp_path: Path) -> None:
     done = churn(tmp_path / "data", "demo", "--users", 20, "--days", 3)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "45 partitions computed." in done.stdout and "Where to look next" in done.stdout
+    assert "54 partitions computed." in done.stdout and "Where to look next" in done.stdout
     assert "user_daily by month" in done.stdout
 
 

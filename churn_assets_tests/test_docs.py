@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from churn_assets.cli import cli
 from churn_assets.contracts import contracts
-from churn_assets.contracts.__main__ import tables_page
+from churn_assets.contracts.__main__ import features_page, tables_page
+from churn_assets.contracts.features import FEATURES
 from churn_assets.settings import Settings, SourceSettings, tomllib
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +46,12 @@ def named(path: Path) -> str:
 def test_the_page_of_tables_is_what_the_contracts_say() -> None:
     written = (DOCS / "tables.md").read_text(encoding="utf-8")
     assert written == tables_page(contracts(Settings.model_construct())), "run 'make docs'"
+
+
+def test_the_page_of_features_is_what_the_declarations_say() -> None:
+    written = (DOCS / "features.md").read_text(encoding="utf-8")
+    assert written == features_page(), "run 'make docs'"
+    assert re.findall(r"^\| `(\w+)`", written, re.M) == [feature.name for feature in FEATURES]
 
 
 def test_the_page_of_tables_has_every_column_of_every_table() -> None:

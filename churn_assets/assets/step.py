@@ -92,7 +92,8 @@ class Step:
     """How some tables are made from others. `compute` maps what it reads and the days to one frame per output.
 
     `sized_by` names the table whose rows say how large a day's work is; `bucket_by` the key by which work too large
-    for one block is split.
+    for one block is split. `beyond` is what a row costs that lies in a window but not on the block's own days, against one
+    that does: less than 1 where `selects` reads little of it.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Step:
     compute: Compute
     sized_by: str
     bucket_by: str | None
+    beyond: float = 1.0
     selects: Mapping[str, Selection] = field(default_factory=dict)
     parameters: tuple[Any, ...] = ()
     combine: Mapping[str, Combine] = field(default_factory=dict)
@@ -199,7 +201,8 @@ class Step:
         stored = RowCounts(loaded.first, (ledger.rows(self.sized_by, day) for day in loaded))
 
         def read(block: DayRange) -> int:
-            return stored(window.of(block, start))
+            own, whole = stored(block), stored(window.of(block, start))
+            return int(own + self.beyond * (whole - own))
 
         # A window from the calendar's start is no more for many days than for one: what counts is what is made of it.
         made = RowCounts(days.first, (read(DayRange(day, day)) for day in days))

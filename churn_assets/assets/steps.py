@@ -231,6 +231,8 @@ def _user_features(settings: Settings) -> Step:
         ),
         sized_by="user_day_grid",
         bucket_by="user_id",
+        # Of the days before, two columns of the grid and the active rows are read: not much beside 67 columns made.
+        beyond=1 / 8,
         # Words too: the catalogue stores them.
         parameters=tuple((feature, feature.sees) for feature in FEATURES),
         # Each key bucket of a day told its definitions.

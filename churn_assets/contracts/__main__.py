@@ -1,4 +1,7 @@
-"""`python -m churn_assets.contracts` prints docs/tables.md. What it says comes from the contracts; nothing is typed twice."""
+"""`python -m churn_assets.contracts` prints docs/tables.md, and with `features` docs/features.md.
+
+What they say comes from the contracts; nothing is typed twice.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from churn_assets.contracts.base import Column, Contract
+from churn_assets.contracts.features import FEATURES, Feature
 from churn_assets.contracts.tables import QUARANTINE_REASONS, UNMATCHED_REASONS, contracts
 from churn_assets.settings import Settings
 
@@ -22,6 +26,32 @@ the same content hash.
 
 Written by `make docs` from the contracts in `churn_assets/contracts/`; edit those.
 """
+
+FEATURES_INTRODUCTION = """\
+# Features
+
+Columns of [user_features](tables.md#user_features): what is known of each user at the end of each day. A window ends with
+`as_of_date` and includes it: of 7 days, it is `[d - 6, d]`. Days that are not published, and those before the user's first row,
+are not observed: they are no zeros, and `days_observed_*` leaves them out.
+
+A feature of day d sees the days of its window and nothing later, as landed by each of these days plus `lateness_days`. The same
+definitions are the table [feature_catalogue](tables.md#feature_catalogue), which keeps for each day those it was made by.
+
+Written by `make docs` from the declarations in `churn_assets/contracts/features.py`; edit those.
+"""
+
+
+def features_page() -> str:
+    """Markdown: every feature in the order of the columns."""
+    headings = ["feature", "window (days)", "unit", "limits", "null", "made from", "meaning", "version"]
+    return FEATURES_INTRODUCTION + "\n" + _grid(headings, [_feature(feature) for feature in FEATURES])
+
+
+def _feature(feature: Feature) -> list[str]:
+    column = feature.column
+    of_column = [column.unit, _limits(column), "yes" if column.nullable else "no"]
+    sources = ", ".join(map(_code, feature.sources))
+    return [_code(feature.name), str(feature.window_days), *of_column, sources, feature.meaning, str(feature.version)]
 
 
 def tables_page(tables: Mapping[str, Contract]) -> str:
@@ -84,4 +114,5 @@ def _link(table: str) -> str:
 if __name__ == "__main__":
     # The defaults, whatever this machine's environment says: the page is the same everywhere.
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    sys.stdout.write(tables_page(contracts(Settings.model_construct())))
+    asks_features = sys.argv[1:] == ["features"]
+    sys.stdout.write(features_page() if asks_features else tables_page(contracts(Settings.model_construct())))
