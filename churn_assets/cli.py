@@ -150,6 +150,7 @@ def backfill(data: Path | None, start: datetime | None, end: datetime | None, se
 def status(data: Path | None) -> None:
     """What is published, and what a backfill would do."""
     from churn_assets.assets.step import Deployment
+    from churn_assets.assets.training_step import missing_training_set
     from churn_assets.automation.backfill import current_ledger, planned
     from churn_assets.calendar import calendar_days
 
@@ -172,7 +173,7 @@ def status(data: Path | None) -> None:
     console.print(shown)
     for sentence in _shortened(todo.impossible):
         console.print(f"[yellow]{escape(sentence)}[/yellow]")
-    if todo.works:
+    if todo.works or missing_training_set(deployment):
         console.print("Next: churn-assets backfill")
     elif not todo.impossible:
         console.print("Everything is up to date.")
@@ -321,7 +322,7 @@ def _backfill(deployment: Deployment, asked: DayRange, select: str | None, *, fo
     if report.succeeded:
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
         report.blocking += failing_blocking_checks(deployment, tables or deployment.contracts, asked)
-    if not todo.works and report.succeeded:
+    if not todo.works and report.succeeded and not report.training_set:
         console.print(f"Everything is up to date, {asked}.")
     else:
         _show_report(report)
@@ -341,6 +342,8 @@ def _selected(definitions: Any, select: str) -> set[str]:
 
 def _show_report(report: Report) -> None:
     console.print(f"{report.partitions:,} partitions computed.")
+    if report.training_set:
+        console.print(f"Training set {report.training_set} made.")
     for name, days in report.warnings.most_common():
         console.print(f"[yellow]warning: {name} on {days:,} {'day' if days == 1 else 'days'}[/yellow]")
     for name, days in report.blocking.most_common():

@@ -11,6 +11,7 @@ from dagster import BetaWarning, Definitions, PreviewWarning, in_process_executo
 
 from churn_assets.assets.graph import build_assets
 from churn_assets.assets.step import Deployment
+from churn_assets.assets.training_set import build_training_set
 from churn_assets.automation.schedules import label_schedule
 from churn_assets.checks.graph import build_checks
 from churn_assets.settings import Settings
@@ -30,7 +31,7 @@ def build_definitions(settings: Settings) -> Definitions:
 def _definitions(deployment: Deployment) -> Definitions:
     settings = deployment.settings
     return Definitions(
-        assets=build_assets(deployment),
+        assets=[*build_assets(deployment), build_training_set(deployment)],
         asset_checks=build_checks(settings),
         schedules=[label_schedule(deployment)],
         resources={

@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
+from churn_assets.assets.training_step import missing_training_set
 from churn_assets.automation.instance import ensure_instance
 from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, calendar_days
 from churn_assets.checks.verdict import Stored
+from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.errors import ChurnError
+from churn_assets.training import TrainingInputs
+from churn_assets.training.write import READS
 from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.progress import listening
 
@@ -34,6 +38,8 @@ class Report:
     failures: list[str] = field(default_factory=list)
     blocking: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
+    training_set: str | None = None
+    """The version that was made."""
 
     @property
     def succeeded(self) -> bool:
@@ -45,7 +51,9 @@ def planned(
 ) -> Plan:
     """The work of `backfill` without doing it. `tables`: only steps that make one of these."""
     steps = [step for step in all_steps(deployment.settings) if tables is None or tables & set(step.outputs)]
-    return plan(deployment, steps, current_ledger(deployment), asked or calendar_days(deployment.settings), force=force)
+    days = asked or calendar_days(deployment.settings)
+    todo = plan(deployment, steps, current_ledger(deployment), days, force=force)
+    return replace(todo, training_set=tables is None or TRAINING_SET in tables)
 
 
 def current_ledger(deployment: Deployment) -> Ledger:
@@ -70,7 +78,7 @@ def backfill(
     `raise_on_error` lets a step's exception through instead of turning it into a sentence.
     """
     report = Report(failures=list(work.impossible))
-    if not work.works:
+    if not work.works and not (work.training_set and missing_training_set(deployment)):
         return report
     with dagster_instance(deployment) as instance, listening(on_progress):
         for run in work.works:
@@ -79,7 +87,8 @@ def backfill(
             if report.blocking:
                 break
             on_run(run)
-            result = _execute(definitions, instance, run, raise_on_error=raise_on_error)
+            days = {RANGE_START: run.days.first.isoformat(), RANGE_END: run.days.last.isoformat()}
+            result = _execute(definitions, instance, run.tables, days, raise_on_error=raise_on_error)
             report.partitions += sum(event.is_step_materialization for event in result.all_events)
             _note_checks(result, report)
             if _interrupted(result):
@@ -87,7 +96,28 @@ def backfill(
             if not result.success:
                 report.failures += _failures(result, report)
                 break
+        else:
+            if work.training_set and (missing := missing_training_set(deployment)):
+                report.blocking += _failing_inputs(deployment, work, missing)
+                if not report.blocking:
+                    result = _execute(definitions, instance, [TRAINING_SET], {}, raise_on_error=raise_on_error)
+                    if _interrupted(result):
+                        raise KeyboardInterrupt
+                    if result.success:
+                        report.training_set = missing.version
+                    else:
+                        report.failures += _failures(result, report)
     return report
+
+
+def _failing_inputs(deployment: Deployment, work: Plan, inputs: TrainingInputs) -> Counter[str]:
+    """Blocking checks that what a training set reads fails now, on days that no run of this backfill has just checked."""
+    failing: Counter[str] = Counter()
+    for table in READS:
+        checked = {day for run in work.works if table in run.tables for day in run.days}
+        if unchecked := {day for part in inputs.days.values() for day in part} - checked:
+            failing += failing_blocking_checks(deployment, [table], DayRange(min(unchecked), max(unchecked)))
+    return failing
 
 
 def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days: DayRange) -> Counter[str]:
@@ -125,11 +155,16 @@ def dagster_instance(deployment: Deployment) -> Iterator[DagsterInstance]:
 
 
 def _execute(
-    definitions: Definitions, instance: DagsterInstance, run: Work, *, raise_on_error: bool
+    definitions: Definitions,
+    instance: DagsterInstance,
+    assets: Sequence[str],
+    tags: Mapping[str, str],
+    *,
+    raise_on_error: bool,
 ) -> ExecuteInProcessResult:
     from dagster import AssetKey
 
-    keys = [AssetKey(table) for table in run.tables]
+    keys = [AssetKey(name) for name in assets]
     job = definitions.get_repository_def().get_implicit_job_def_for_assets(keys)
     if job is None:
         raise ChurnError("The asked-for tables do not share one calendar.")
@@ -137,7 +172,7 @@ def _execute(
     return job.execute_in_process(
         instance=instance,
         asset_selection=keys,
-        tags={RANGE_START: run.days.first.isoformat(), RANGE_END: run.days.last.isoformat()},
+        tags=tags,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         raise_on_error=raise_on_error,
     )

@@ -37,6 +37,8 @@ class Plan:
 
     works: tuple[Work, ...]
     impossible: tuple[str, ...]
+    training_set: bool = False
+    """Whether the training set was asked for, which is made once after all runs, if what they publish makes a new one."""
 
     @property
     def partitions(self) -> int:

@@ -48,7 +48,7 @@ class TrainingInputs:
     identity: Mapping[str, Any]
     """Everything that decides the rows, as JSON values: the manifest but for the version and what came of it."""
     days: Mapping[str, list[date]]
-    """The sampled days of each part whose labels are published."""
+    """The sampled days of each part on which somebody is learned from."""
 
     @property
     def version(self) -> str:
@@ -58,9 +58,10 @@ class TrainingInputs:
 def find_inputs(
     connection: duckdb.DuckDBPyConnection, settings: Settings, tables: Mapping[str, Contract], code_version: str
 ) -> TrainingInputs:
-    """From the ledger and the first and last day with a label to learn from. Raises TooFewDays."""
+    """From the ledger and the days with a label to learn from. Raises TooFewDays, also where a part would have no rows."""
     label, chosen, embargo = settings.labels.churned_column, settings.training, settings.embargo_days
-    first, last = _observed(connection, label) or (date.max, date.min)
+    observed = _observed_days(connection, label)
+    first, last = (min(observed), max(observed)) if observed else (date.max, date.min)
     split = split_by_time(
         first,
         last,
@@ -74,7 +75,12 @@ def find_inputs(
         part: list(sampled_days(*days, calendar_start=settings.calendar_start, stride_days=chosen.stride_days))
         for part, days in split._asdict().items()
     }
-    days = {part: [day for day in of_part if day in ledger.of(LABELS)] for part, of_part in sampled.items()}
+    days = {part: [day for day in of_part if day in observed] for part, of_part in sampled.items()}
+    for part in (part for part, of_part in days.items() if not of_part):
+        raise TooFewDays(
+            f"The {part} part would be empty: none of its {len(sampled[part])} sampled days has an at-risk user with an observed "
+            "label; land more days, or lower training.stride_days."
+        )
     hashes = {
         table: {
             day.isoformat(): entry.content_hash
@@ -105,7 +111,7 @@ def write_training_set(
     """The version that `inputs` name: written if it does not exist, never overwritten. One day is in memory at a time.
 
     `connection` must be the session in which the inputs were found, so that the rows are those of the ledger. Raises
-    TooFewDays where a part would have no rows, ChurnError where the folder cannot be written.
+    ChurnError where the folder cannot be written.
     """
     root, version = settings.training_sets_dir, inputs.version
     folder = root / version
@@ -132,13 +138,12 @@ def write_training_set(
     return manifest
 
 
-def _observed(connection: duckdb.DuckDBPyConnection, label: str) -> tuple[date, date] | None:
-    """First and last day with a user to learn from."""
+def _observed_days(connection: duckdb.DuckDBPyConnection, label: str) -> set[date]:
+    """Days with a user to learn from: at risk, and seen whether gone."""
     if not table_exists(connection, LABELS):
-        return None
-    query = f"SELECT min(as_of_date), max(as_of_date) FROM {qualified(LABELS)} WHERE is_at_risk AND {quoted(label)} IS NOT NULL"
-    ((first, last),) = connection.execute(query).fetchall()
-    return (first, last) if first else None
+        return set()
+    query = f"SELECT DISTINCT as_of_date FROM {qualified(LABELS)} WHERE is_at_risk AND {quoted(label)} IS NOT NULL"
+    return {day for (day,) in connection.execute(query).fetchall()}
 
 
 def _write_part(
@@ -161,20 +166,13 @@ def _write_part(
             admit(contract, rows, only)
             hashes.add(rows)
             churned += int(rows[label].sum())
-            if len(rows):
-                writer.write_table(to_arrow(contract, rows).cast(schema))
-    filled = [day for day in days if hashes.rows(day)]
-    if not filled:
-        raise TooFewDays(
-            f"The {part} part would be empty: none of its {len(days)} sampled days has an at-risk user with an observed label; "
-            "land more days, or lower training.stride_days."
-        )
+            writer.write_table(to_arrow(contract, rows).cast(schema))
     return PartSummary(
-        rows=sum(hashes.rows(day) for day in filled),
+        rows=sum(hashes.rows(day) for day in days),
         churned=churned,
-        first_as_of_date=filled[0].isoformat(),
-        last_as_of_date=filled[-1].isoformat(),
-        content_hash=content_hash(hashes, filled),
+        first_as_of_date=days[0].isoformat(),
+        last_as_of_date=days[-1].isoformat(),
+        content_hash=content_hash(hashes, days),
     )
 
 

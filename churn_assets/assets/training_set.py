@@ -1,0 +1,59 @@
+"""The training_set asset: a folder of files made from all published days, so it has no partitions and comes last."""
+
+from collections.abc import Iterator
+
+from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec, BackfillPolicy, MaterializeResult, multi_asset
+
+from churn_assets.assets.graph import OWNERS
+from churn_assets.assets.step import Deployment
+from churn_assets.assets.training_step import make_training_set, training_code_version
+from churn_assets.contracts.training import TRAINING_SET
+from churn_assets.training import Manifest
+from churn_assets.training.write import READS
+from churn_assets.transforms.training import TooFewDays
+
+DESCRIPTION = """A folder of Parquet files per set of inputs: features joined with labels, divided in time.
+
+At-risk users with an observed label on sampled days; train, validation and test with an embargo between. Reads all published
+days of user_features and churn_labels; makes nothing while they are too few, and no version that exists already."""
+
+
+def build_training_set(deployment: Deployment) -> AssetsDefinition:
+    spec = AssetSpec(
+        TRAINING_SET,
+        deps=list(READS),
+        description=DESCRIPTION,
+        group_name="learning",
+        owners=OWNERS,
+        kinds={"pandas", "parquet"},
+        code_version=training_code_version(deployment),
+        skippable=True,
+    )
+
+    # Ranges on the command line and in the UI want this policy of every asset they select.
+    @multi_asset(name=TRAINING_SET, specs=[spec], backfill_policy=BackfillPolicy.single_run())
+    def training_set(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
+        try:
+            manifest = make_training_set(deployment)
+        except TooFewDays as few:
+            context.log.info(f"No training set yet. {few}")
+            return
+        yield MaterializeResult(metadata=_metadata(deployment, manifest))
+
+    return training_set
+
+
+def _metadata(deployment: Deployment, manifest: Manifest) -> dict[str, str | int | float]:
+    figures: dict[str, str | int | float] = {}
+    for name, part in manifest.parts.items():
+        figures[f"{name}_rows"] = part.rows
+        figures[f"{name}_days"] = f"{part.first_as_of_date} .. {part.last_as_of_date}"
+        figures[f"{name}_churn_rate"] = round(part.churn_rate, 4)
+    folder = deployment.settings.training_sets_dir / manifest.version
+    return {
+        "version": manifest.version,
+        "path": str(folder),
+        "dagster/row_count": manifest.rows,
+        "embargo_days": manifest.embargo_days,
+        **figures,
+    }

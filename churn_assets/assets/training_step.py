@@ -1,0 +1,41 @@
+"""What the training_set asset does: find the version that published features and labels make, and write it if it is new.
+
+Knows no Dagster, like the steps. It is none of them, because it makes no partitions.
+"""
+
+from __future__ import annotations
+
+from churn_assets.assets.code_version import code_version
+from churn_assets.assets.step import Deployment
+from churn_assets.contracts.training import training_contract
+from churn_assets.training import Manifest, TrainingInputs, find_inputs, write_training_set
+from churn_assets.training.write import FEATURES, LABELS
+from churn_assets.transforms import training_rows
+from churn_assets.transforms.training import TooFewDays
+
+
+def training_code_version(deployment: Deployment) -> str:
+    """Changes with the code that picks and joins the rows, and with their columns."""
+    tables, label = deployment.contracts, deployment.settings.labels.churned_column
+    contract = training_contract(tables[FEATURES], tables[LABELS], label)
+    return code_version([training_rows.__module__], [deployment.settings.training], [contract])
+
+
+def make_training_set(deployment: Deployment) -> Manifest:
+    """The version of what is published now, written if it does not exist. Raises TooFewDays."""
+    with deployment.warehouse.reading() as connection:
+        inputs = find_inputs(connection, deployment.settings, deployment.contracts, training_code_version(deployment))
+        return write_training_set(connection, deployment.settings, deployment.contracts, inputs)
+
+
+def missing_training_set(deployment: Deployment) -> TrainingInputs | None:
+    """What would be made now; None where it exists already, or the days are too few."""
+    if not deployment.settings.warehouse_path.exists():
+        return None
+    try:
+        with deployment.warehouse.reading() as connection:
+            version = training_code_version(deployment)
+            inputs = find_inputs(connection, deployment.settings, deployment.contracts, version)
+    except TooFewDays:
+        return None
+    return None if (deployment.settings.training_sets_dir / inputs.version).exists() else inputs
