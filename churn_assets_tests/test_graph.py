@@ -12,10 +12,12 @@ from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, Definitions, 
 from churn_assets.assets.graph import build_assets
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
+from churn_assets.assets.training_step import contract_now
 from churn_assets.automation.backfill import backfill, dagster_instance, planned
 from churn_assets.automation.plan import Work
 from churn_assets.automation.verify import verify
 from churn_assets.calendar import LONGEST_HISTORY_DAYS, DayRange
+from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.graph import build_definitions
 from churn_assets.settings import Settings
 from worlds import (
@@ -191,7 +193,7 @@ def test_the_definitions_load(definitions: Definitions) -> None:
 
 def test_every_asset_has_a_description_owner_kinds_group_and_code_version(definitions: Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    assert len(graph.get_all_asset_keys()) == 18
+    assert len(graph.get_all_asset_keys()) == 18 + len([TRAINING_SET])
     for key in graph.get_all_asset_keys():
         spec = graph.get(key)
         assert spec.description and "Key: " in spec.description and "Partition: " in spec.description
@@ -202,7 +204,8 @@ def test_every_asset_has_a_description_owner_kinds_group_and_code_version(defini
 
 def test_every_asset_shows_each_column_of_its_contract_with_type_and_description(definitions: Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    contracts = Deployment(settings_of_the_calendar()).contracts
+    deployment = Deployment(settings_of_the_calendar())
+    contracts = {**deployment.contracts, TRAINING_SET: contract_now(deployment)}
     assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(contracts)
     for table, contract in contracts.items():
         schema = graph.get(AssetKey(table)).metadata["dagster/column_schema"].value

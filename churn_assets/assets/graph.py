@@ -18,6 +18,7 @@ from dagster import (
     TableColumnConstraints,
     TableConstraints,
     TableSchema,
+    TableSchemaMetadataValue,
     multi_asset,
 )
 
@@ -96,14 +97,16 @@ def _metadata(contract: Contract) -> dict[str, Any]:
     return {
         "partition_expr": contract.day,
         "dagster/table_name": f"churn.{contract.table}",
-        "dagster/column_schema": MetadataValue.table_schema(
-            TableSchema(
-                columns=[_column(column) for column in contract.columns],
-                constraints=TableConstraints(other=[rule.sentence for rule in contract.rules]),
-            )
-        ),
+        "dagster/column_schema": column_schema(contract),
         "query": f"SELECT * FROM {qualified(contract.table)} WHERE {contract.day} = DATE '...'",
     }
+
+
+def column_schema(contract: Contract) -> TableSchemaMetadataValue:
+    """The contract as the UI shows columns."""
+    columns = [_column(column) for column in contract.columns]
+    rules = TableConstraints(other=[rule.sentence for rule in contract.rules])
+    return MetadataValue.table_schema(TableSchema(columns=columns, constraints=rules))
 
 
 def _column(column: Column) -> TableColumn:

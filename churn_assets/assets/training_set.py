@@ -4,18 +4,18 @@ from collections.abc import Iterator
 
 from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec, BackfillPolicy, MaterializeResult, multi_asset
 
-from churn_assets.assets.graph import OWNERS
+from churn_assets.assets.graph import OWNERS, column_schema
 from churn_assets.assets.step import Deployment
-from churn_assets.assets.training_step import make_training_set, training_code_version
+from churn_assets.assets.training_step import contract_now, make_training_set, training_code_version
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.training import Manifest
 from churn_assets.training.write import READS
 from churn_assets.transforms.training import TooFewDays
 
-DESCRIPTION = """A folder of Parquet files per set of inputs: features joined with labels, divided in time.
+DESCRIPTION = """One at-risk user and sampled day whose label is observed, in Parquet files: train, validation and test, apart in time.
 
-At-risk users with an observed label on sampled days; train, validation and test with an embargo between. Reads all published
-days of user_features and churn_labels; makes nothing while they are too few, and no version that exists already."""
+Key: user_id, as_of_date. Partition: none, all published days of user_features and churn_labels are read. Makes nothing while they
+are too few, and no version that exists already."""
 
 
 def build_training_set(deployment: Deployment) -> AssetsDefinition:
@@ -25,7 +25,8 @@ def build_training_set(deployment: Deployment) -> AssetsDefinition:
         description=DESCRIPTION,
         group_name="learning",
         owners=OWNERS,
-        kinds={"pandas", "parquet"},
+        kinds={"pandas", "duckdb", "parquet"},
+        metadata={"dagster/column_schema": column_schema(contract_now(deployment))},
         code_version=training_code_version(deployment),
         skippable=True,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from churn_assets.assets.code_version import code_version
 from churn_assets.assets.step import Deployment
+from churn_assets.contracts import Contract
 from churn_assets.contracts.training import training_contract
 from churn_assets.training import Manifest, TrainingInputs, find_inputs, write_training_set
 from churn_assets.training.write import FEATURES, LABELS
@@ -14,11 +15,15 @@ from churn_assets.transforms import training_rows
 from churn_assets.transforms.training import TooFewDays
 
 
+def contract_now(deployment: Deployment) -> Contract:
+    """What a version made now would hold."""
+    tables = deployment.contracts
+    return training_contract(tables[FEATURES], tables[LABELS], deployment.settings.labels.churned_column)
+
+
 def training_code_version(deployment: Deployment) -> str:
     """Changes with the code that picks and joins the rows, and with their columns."""
-    tables, label = deployment.contracts, deployment.settings.labels.churned_column
-    contract = training_contract(tables[FEATURES], tables[LABELS], label)
-    return code_version([training_rows.__module__], [deployment.settings.training], [contract])
+    return code_version([training_rows.__module__], [deployment.settings.training], [contract_now(deployment)])
 
 
 def make_training_set(deployment: Deployment) -> Manifest:
