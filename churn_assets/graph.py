@@ -14,6 +14,7 @@ from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_set import build_training_set
 from churn_assets.automation.schedules import label_schedule
 from churn_assets.checks.graph import build_checks
+from churn_assets.checks.training_set import build_training_set_checks
 from churn_assets.settings import Settings
 from churn_assets.warehouse.io_manager import ChurnIOManager
 
@@ -32,7 +33,7 @@ def _definitions(deployment: Deployment) -> Definitions:
     settings = deployment.settings
     return Definitions(
         assets=[*build_assets(deployment), build_training_set(deployment)],
-        asset_checks=build_checks(settings),
+        asset_checks=[*build_checks(settings), *build_training_set_checks(settings)],
         schedules=[label_schedule(deployment)],
         resources={
             "io_manager": ChurnIOManager(

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 import shutil
+from datetime import date
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from dagster import AssetKey, AssetRecordsFilter
 
 from churn_assets import load_training_set
 from churn_assets.automation.backfill import Report, backfill, dagster_instance, planned
+from churn_assets.checks.training_set import embargo_holds, no_outcome
 from churn_assets.graph import build_definitions
+from churn_assets.settings import Settings
 from churn_assets.synthetic import generate
+from churn_assets.training import write
+from churn_assets.transforms.training import Split, split_by_time
 from test_dagster_command import materialize
 from training_worlds import START, day, deployment_in
 from worlds import command, deployment_of, run_with_dagster, tamper
@@ -125,6 +132,35 @@ def test_inputs_that_fail_a_blocking_check_make_no_training_set(made: tuple[Path
     tamper(data, f"DELETE FROM churn.user_features WHERE as_of_date = '{day(3)}' AND user_id % 2 = 0")
     report = run_with_dagster(data)
     assert not report.succeeded and report.training_set is None and versions(data) == []
+
+
+def test_a_split_without_an_embargo_and_an_outcome_among_the_features_turn_its_checks_red(
+    made: tuple[Path, Report],
+) -> None:
+    parts, settings = load_training_set(data=made[0]), Settings.load(made[0])
+    assert embargo_holds(parts, settings).passed and no_outcome(parts, settings).passed
+    early = parts._replace(test=parts.test.assign(as_of_date=parts.test["as_of_date"] - pd.Timedelta(days=2)))
+    assert embargo_holds(early, settings).figures["days_between_validation_and_test"] < settings.embargo_days
+    assert not embargo_holds(early, settings).passed
+    train = parts.train.copy()
+    train.insert(2, "future_active_days", 0)
+    assert not no_outcome(parts._replace(train=train), settings).passed
+    label = parts.test.columns[-1]
+    assert not no_outcome(parts._replace(test=parts.test.rename(columns={label: "gone"})), settings).passed
+
+
+def test_a_training_set_whose_embargo_does_not_hold_fails_the_run(
+    made: tuple[Path, Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Path(shutil.copytree(made[0], tmp_path / "data"))
+    shutil.rmtree(data / "training_sets")
+
+    def careless(first: date, last: date, **how: Any) -> Split:
+        return split_by_time(first, last, **{**how, "embargo_days": 0})
+
+    monkeypatch.setattr(write, "split_by_time", careless)
+    report = run_with_dagster(data)
+    assert not report.succeeded and set(report.blocking) == {"training_set.embargo_holds"}
 
 
 def test_the_command_says_what_was_made(made: tuple[Path, Report], tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def backfill(
                 report.blocking += _failing_inputs(deployment, work, missing)
                 if not report.blocking:
                     result = _execute(definitions, instance, [TRAINING_SET], {}, raise_on_error=raise_on_error)
+                    _note_checks(result, report)
                     if _interrupted(result):
                         raise KeyboardInterrupt
                     if result.success:
