@@ -48,12 +48,12 @@ endef
 export DAGSTER_HOME_OF_DATA
 
 .PHONY: test
-test: $(READY) ## All tests
+test: $(READY) ## All tests but the long ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: test-fast
-test-fast: $(READY) ## The tests that take seconds
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow'
+.PHONY: test-long
+test-long: $(READY) ## The long tests: real data, many kills, whole runs of the dagster command
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long
 
 .PHONY: lint
 lint: $(READY) ## Style and common mistakes

@@ -43,7 +43,7 @@ PEER_WINDOWED = {
 PEER_LABELS = {"future_active_days": "future_active_days", "churn_label": "churned_30d"}
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(not REFERENCE.is_dir(), reason=f"reference data is not at {REFERENCE}"),
 ]
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from churn_assets_tests.bench.features import one_day_of_features
+from churn_assets_tests.bench.learning import landing_to_training_set
 from churn_assets_tests.bench.measure import GIBIBYTE, Benchmark, Result, Taken, compare
 from churn_assets_tests.bench.next_day import next_day
 from churn_assets_tests.bench.store import REFERENCE, Store
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
     "textbook": against_textbook,
     "next-day": next_day,
     "features": one_day_of_features,
+    "learning": landing_to_training_set,
 }
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
