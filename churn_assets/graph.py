@@ -9,6 +9,7 @@ import warnings
 
 from dagster import BetaWarning, Definitions, PreviewWarning, in_process_executor
 
+from churn_assets.assets.baseline import build_baseline
 from churn_assets.assets.graph import build_assets
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_set import build_training_set
@@ -32,7 +33,7 @@ def build_definitions(settings: Settings) -> Definitions:
 def _definitions(deployment: Deployment) -> Definitions:
     settings = deployment.settings
     return Definitions(
-        assets=[*build_assets(deployment), build_training_set(deployment)],
+        assets=[*build_assets(deployment), build_training_set(deployment), build_baseline(deployment)],
         asset_checks=[*build_checks(settings), *build_training_set_checks(settings)],
         schedules=[label_schedule(deployment)],
         resources={

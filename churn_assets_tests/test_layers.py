@@ -17,7 +17,7 @@ PACKAGE = Path(churn_assets.__file__).parent
 LAYERS = (
     {"errors", "settings", "label_settings", "training_settings", "contracts"},
     {"transforms"},
-    {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures"},
+    {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures", "evaluation"},
     {"training"},
     {"assets", "checks"},
     {"automation", "report"},

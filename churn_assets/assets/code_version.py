@@ -14,7 +14,7 @@ from typing import Any
 from churn_assets import transforms
 from churn_assets.contracts import Contract
 
-COMPUTING_PACKAGES = ("churn_assets.transforms", "churn_assets.landing")
+COMPUTING_PACKAGES = ("churn_assets.transforms", "churn_assets.landing", "churn_assets.evaluation")
 """Where results are decided. Contracts enter by their types; what only moves rows around does not count."""
 
 

@@ -33,14 +33,23 @@ def make_training_set(deployment: Deployment) -> Manifest:
         return write_training_set(connection, deployment.settings, deployment.contracts, inputs)
 
 
-def missing_training_set(deployment: Deployment) -> TrainingInputs | None:
-    """What would be made now; None where it exists already, or the days are too few."""
+def inputs_now(deployment: Deployment) -> TrainingInputs | None:
+    """Of the version that is or would be made of what is published now; None where the days are too few."""
     if not deployment.settings.warehouse_path.exists():
         return None
     try:
         with deployment.warehouse.reading() as connection:
             version = training_code_version(deployment)
-            inputs = find_inputs(connection, deployment.settings, deployment.contracts, version)
+            return find_inputs(connection, deployment.settings, deployment.contracts, version)
     except TooFewDays:
         return None
-    return None if (deployment.settings.training_sets_dir / inputs.version).exists() else inputs
+
+
+def is_made(deployment: Deployment, inputs: TrainingInputs) -> bool:
+    return (deployment.settings.training_sets_dir / inputs.version).exists()
+
+
+def missing_training_set(deployment: Deployment) -> TrainingInputs | None:
+    """What would be made now; None where it exists already, or the days are too few."""
+    inputs = inputs_now(deployment)
+    return None if inputs is None or is_made(deployment, inputs) else inputs

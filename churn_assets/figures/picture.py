@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from churn_assets.figures.evaluation import lift, precision_recall, reliability
 from churn_assets.figures.growth import active_users, growth_accounting
 from churn_assets.figures.retention import described, retention
 
@@ -49,6 +50,17 @@ def retention_pictures(cohorts: pd.DataFrame) -> Mapping[str, Picture]:
     if seen.empty:
         return {}
     return {"retention": _picture(retention(seen), "Share of each signup week's users active in the weeks since")}
+
+
+def evaluation_pictures(curves: pd.DataFrame, bins: pd.DataFrame) -> Mapping[str, Picture]:
+    """Pictures of an evaluation's `curves` and `reliability` by name; none of no rows."""
+    pictures = {}
+    if not curves.empty:
+        pictures["precision_recall"] = _picture(precision_recall(curves), "Precision over recall, model and recency")
+        pictures["lift"] = _picture(lift(curves), "Lift by the share of users ranked highest, model and recency")
+    if not bins.empty:
+        pictures["reliability"] = _picture(reliability(bins), "Share that churned by predicted probability")
+    return pictures
 
 
 def _picture(figure: Figure, shows: str) -> Picture:

@@ -174,13 +174,13 @@ def _describe(context: OutputContext, entries: list[Published], publication: Pub
                 "Query": f"SELECT * FROM {qualified(entry.table)} WHERE {publication.contract.day} = DATE '{entry.day}'",
                 "dagster/partition_row_count": entry.rows,
                 "content_hash": entry.content_hash,
-                **{name: _shown(value) for name, value in notes.get(entry.day, {}).items()},
+                **{name: shown(value) for name, value in notes.get(entry.day, {}).items()},
             },
             asset_key=context.asset_key,
             partition_key=entry.day.isoformat(),
         )
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
     """A picture as the UI shows one: Markdown with the image in it."""
     return MetadataValue.md(f"![{value.shows}]({value.data_uri})") if isinstance(value, Picture) else value

@@ -1,0 +1,110 @@
+"""The two rankings that are compared: gradient boosting on every declared feature, and days since the last activity alone.
+
+What a model sees is taken from the declared features, never from "all columns", so that no outcome can enter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from churn_assets.contracts import Kind
+from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
+from churn_assets.errors import ChurnError
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+SEED = 20260101
+MOST_CATEGORIES = 200
+"""Of one attribute, the most frequent of the train part; scikit-learn's trees take at most 255."""
+MOST_TREES, PATIENCE = 500, 20
+"""Trees at most, and how many may follow without the validation part's loss falling."""
+LEARNING_RATE = 0.05
+
+Scores = npt.NDArray[np.float64]
+
+
+class NothingToLearn(ChurnError):
+    """The train part has one outcome only."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A fitted model, the `features` it looks at (those that were not always null in the train part), and the `categories` it knows
+    of each attribute: all others are to it as null.
+    """
+
+    model: HistGradientBoostingClassifier
+    features: list[str]
+    categories: Mapping[str, list[str]]
+
+    def score(self, rows: pd.DataFrame) -> Scores:
+        """Probability of churn of each row. `rows` must have every declared feature; other columns are not looked at."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            return self.model.predict_proba(_seen(rows, self.features, self.categories))[:, 1]
+
+
+def feature_matrix(rows: pd.DataFrame) -> pd.DataFrame:
+    """The declared features of `rows` and nothing else, in their declared order: attributes as categories, all others as float64
+    with NaN for null. Raises KeyError where one is missing.
+    """
+    columns = {
+        feature.name: rows[feature.name].astype("category" if feature.kind is Kind.LABEL else "float64")
+        for feature in FEATURES
+    }
+    return pd.DataFrame(columns, index=rows.index)
+
+
+def fit_baseline(train: pd.DataFrame, validation: pd.DataFrame, *, label: str) -> Baseline:
+    """Gradient boosted trees fitted on `train`, as many as help on `validation`. One thread and a fixed seed: the same rows give
+    the same model. Raises NothingToLearn.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    if train[label].nunique() < 2:
+        raise NothingToLearn(
+            f"The train part has one outcome only: {int(train[label].sum())} of its {len(train)} rows churned."
+        )
+    matrix = feature_matrix(train).dropna(axis="columns", how="all")
+    features = list(matrix.columns)
+    categories = {
+        name: list(matrix[name].value_counts().index[:MOST_CATEGORIES])
+        for name in features
+        if isinstance(matrix[name].dtype, pd.CategoricalDtype)
+    }
+    model = HistGradientBoostingClassifier(
+        learning_rate=LEARNING_RATE,
+        max_iter=MOST_TREES,
+        early_stopping=True,
+        n_iter_no_change=PATIENCE,
+        categorical_features="from_dtype",
+        random_state=SEED,
+    )
+    with threadpool_limits(1):
+        model.fit(
+            _seen(train, features, categories),
+            train[label].to_numpy(dtype=bool),
+            X_val=_seen(validation, features, categories),
+            y_val=validation[label].to_numpy(dtype=bool),
+        )
+    return Baseline(model, features, categories)
+
+
+def recency_score(rows: pd.DataFrame) -> Scores:
+    """Days since the last activity, the longest silence first; null, none within the lookback, is the longest of all."""
+    return rows["days_since_last_activity"].fillna(LOOKBACK_DAYS).to_numpy(dtype="float64")
+
+
+def _seen(rows: pd.DataFrame, features: list[str], categories: Mapping[str, list[str]]) -> pd.DataFrame:
+    """The matrix as the model wants it: the same columns in the same order, and the same categories."""
+    matrix = feature_matrix(rows)[features]
+    return matrix.assign(**{name: matrix[name].cat.set_categories(known) for name, known in categories.items()})
