@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, Definitions, TimeWindowPartitionMapping
 
+from churn_assets.assets.baseline import CHURN_BASELINE
 from churn_assets.assets.graph import build_assets
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
@@ -193,7 +194,7 @@ def test_the_definitions_load(definitions: Definitions) -> None:
 
 def test_every_asset_has_a_description_owner_kinds_group_and_code_version(definitions: Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    assert len(graph.get_all_asset_keys()) == 18 + len([TRAINING_SET])
+    assert len(graph.get_all_asset_keys()) == 18 + len([TRAINING_SET, CHURN_BASELINE])
     for key in graph.get_all_asset_keys():
         spec = graph.get(key)
         assert spec.description and "Key: " in spec.description and "Partition: " in spec.description
@@ -206,7 +207,7 @@ def test_every_asset_shows_each_column_of_its_contract_with_type_and_description
     graph = definitions.resolve_asset_graph()
     deployment = Deployment(settings_of_the_calendar())
     contracts = {**deployment.contracts, TRAINING_SET: contract_now(deployment)}
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(contracts)
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*contracts, CHURN_BASELINE}
     for table, contract in contracts.items():
         schema = graph.get(AssetKey(table)).metadata["dagster/column_schema"].value
         assert [column.name for column in schema.columns] == contract.column_names

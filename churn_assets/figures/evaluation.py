@@ -66,7 +66,7 @@ def reliability(bins: pd.DataFrame) -> Figure:
     everybody = bins[bins["group"] == EVERYBODY]
     figure, panels = blank(
         "Reliability of the baseline's probabilities",
-        "On the dashed line, as many churn as the model predicts; the bars say how many users a point stands for",
+        "On the dashed line, as many churn as the model predicts; the bars say how many rows a point stands for",
         panels=(3, 1),
         height=5.4,
     )
