@@ -10,7 +10,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from churn_assets.figures import active_users, growth_accounting, growth_pictures, retention, retention_pictures
+from churn_assets.evaluation import Evaluation, measured
+from churn_assets.figures import (
+    active_users,
+    evaluation_pictures,
+    growth_accounting,
+    growth_pictures,
+    retention,
+    retention_pictures,
+)
+from churn_assets.figures.evaluation import precision_recall, reliability
 from frames import contract
 
 LARGEST_BYTES = 60_000
@@ -120,3 +129,52 @@ def test_cells_that_are_not_observable_are_masked_and_the_others_named() -> None
     shown = ~np.ma.getmaskarray(panel.images[0].get_array())
     assert shown.tolist() == [[True, True, False], [True, False, False], [False, False, False]]
     assert len(panel.texts) == 3
+
+
+# --- an evaluation ---
+
+
+def evaluated(users: int, *, model: bool = True) -> Evaluation:
+    """Rows of which each third churns, ranked by a score that knows a little."""
+    random = np.random.default_rng(1)
+    churned = pd.Series(np.arange(users) % 3 == 0)
+    silence = random.integers(0, 30, users)
+    test = pd.DataFrame(
+        {"user_id": range(users), "days_since_last_activity": silence, "active_days_7d": np.maximum(0, 7 - silence)}
+    )
+    score = np.clip(0.3 * churned.to_numpy() + 0.7 * random.random(users), 0, 1)
+    return measured(test, score if model else None, outcome=churned)
+
+
+@pytest.mark.parametrize("users", [20, 5000])
+def test_pictures_of_an_evaluation_are_small_real_images_however_many_rows(users: int) -> None:
+    evaluation = evaluated(users)
+    pictures = evaluation_pictures(evaluation.curves, evaluation.reliability)
+    assert set(pictures) == {"precision_recall", "lift", "reliability"}
+    for picture in pictures.values():
+        with Image.open(BytesIO(picture.png)) as image:
+            image.verify()
+            assert min(image.size) > 300
+        assert len(picture.data_uri) < LARGEST_BYTES and picture.shows
+
+
+def test_without_a_model_recency_is_drawn_alone_and_nothing_of_nothing() -> None:
+    alone = evaluated(50, model=False)
+    assert set(evaluation_pictures(alone.curves, alone.reliability)) == {"precision_recall", "lift"}
+    nobody = measured(pd.DataFrame({"user_id": [], "days_since_last_activity": [], "active_days_7d": []}), None,
+                      outcome=pd.Series(dtype=bool))  # fmt: skip
+    assert evaluation_pictures(nobody.curves, nobody.reliability) == {}
+
+
+def test_each_ranking_is_a_line_down_to_chance_in_a_panel_for_each_group() -> None:
+    """The last point is everybody: all found, as precise as a third churns."""
+    figure = precision_recall(evaluated(300).curves)
+    assert len(figure.axes) == 2
+    model, recency = (line.get_xydata()[-1].tolist() for line in figure.axes[0].lines[:2])
+    assert model == recency == pytest.approx([1, 1 / 3])
+
+
+def test_the_bars_below_the_reliability_are_the_rows_of_each_bin() -> None:
+    evaluation = evaluated(300)
+    bars = reliability(evaluation.reliability).axes[1].patches
+    assert sum(bar.get_height() for bar in bars) == 300
