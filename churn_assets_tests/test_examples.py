@@ -87,4 +87,5 @@ def test_the_headline_is_recency_as_the_page_says() -> None:
             f"{int(row['rows']):,} | {int(row['churned']):,} | {row['average precision']:.3f} | {row['ROC AUC']:.3f}"
         )
         assert f"| {name} | {figures} |" in page
-    assert example["churned_by"](labels, "2026-01-18") == 0
+    before, known = example["learnt_from"](labels, pd.Timestamp("2026-03-14"))
+    assert f"{before:,} churned rows to learn from, of which {known:,} were known" in " ".join(page.split())

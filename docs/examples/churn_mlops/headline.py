@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 TEST_SHARE = 0.2
 """Of the days, the last ones, as that project divides them."""
+HORIZON = pd.Timedelta(days=30)
 
 
 def test_rows(features: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
@@ -39,12 +40,15 @@ def recency_alone(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(figures).T.astype({"rows": int, "churned": int})
 
 
-def churned_by(labels: pd.DataFrame, day: str) -> int:
-    """Churned rows up to a day: what a model could learn from that may not look past it."""
-    return int(labels.loc[pd.to_datetime(labels["as_of_date"]) <= day, "churn_label"].sum())
+def learnt_from(labels: pd.DataFrame, first_test_day: pd.Timestamp) -> tuple[int, int]:
+    """Churned rows before the test rows, and those of them whose label was known when the test rows begin."""
+    churned = pd.to_datetime(labels.loc[labels["churn_label"] == 1, "as_of_date"])
+    return int((churned < first_test_day).sum()), int((churned + HORIZON < first_test_day).sum())
 
 
 if __name__ == "__main__":
     features, labels = (pd.read_parquet(Path(name)) for name in sys.argv[1:])
-    print(recency_alone(test_rows(features, labels)).to_string(float_format="{:.3f}".format))
-    print(f"churned rows up to 2026-01-18: {churned_by(labels, '2026-01-18')}")
+    tested = test_rows(features, labels)
+    print(recency_alone(tested).to_string(float_format="{:.3f}".format))
+    before, known = learnt_from(labels, pd.Timestamp(tested["as_of_date"].min()))
+    print(f"churned rows to learn from: {before:,}, of which {known:,} were known by the first test day")
