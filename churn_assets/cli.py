@@ -332,12 +332,20 @@ def _backfill(deployment: Deployment, asked: DayRange, select: str | None, *, fo
 def _selected(definitions: Any, select: str) -> set[str]:
     from dagster import AssetSelection
 
+    from churn_assets.assets.baseline import CHURN_BASELINE
+
     try:
         graph = definitions.get_repository_def().asset_graph
         found = AssetSelection.from_coercible(select.split(",")).resolve(graph)
     except Exception as error:
         raise ChurnError(f"'{select}' is no selection of this graph's assets; see 'dagster asset list'.") from error
-    return {key.to_user_string() for key in found}
+    names = {key.to_user_string() for key in found}
+    if names == {CHURN_BASELINE}:
+        raise ChurnError(
+            f"A backfill makes tables and training sets; {CHURN_BASELINE} is made by 'dagster asset materialize "
+            f"-m churn_assets.definitions --select {CHURN_BASELINE}'."
+        )
+    return names
 
 
 def _show_report(report: Report) -> None:

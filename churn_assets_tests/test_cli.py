@@ -181,6 +181,11 @@ def test_a_bad_selection_is_refused(landed: Path) -> None:
     assert "no selection" in said(churn(landed, "backfill", "--select", "user_dialy"))
 
 
+def test_what_a_backfill_does_not_make_is_refused_with_the_command_that_does(landed: Path) -> None:
+    refused = said(churn(landed, "backfill", "--select", "churn_baseline"))
+    assert "dagster asset materialize -m churn_assets.definitions --select churn_baseline" in refused
+
+
 def test_an_undelivered_day_fails_with_its_path_and_leaves_no_partition(landed: Path) -> None:
     folder = landed / "landing/users" / f"date={day(5)}"
     shutil.rmtree(folder)

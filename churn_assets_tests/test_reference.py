@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn_assets import load_training_set
+from churn_assets.evaluation import evaluate
 from worlds import command, query
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +87,7 @@ def test_user_daily_features_and_labels_are_the_peers_row_by_row(tmp_path: Path)
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-6, err_msg=name)
     features_are_the_peers(data)
     the_labels_are_the_peers(data)
+    the_honest_split_has_nobody_to_learn_from(data)
 
 
 def features_are_the_peers(data: Path) -> None:
@@ -118,6 +121,34 @@ def the_labels_are_the_peers(data: Path) -> None:
     assert (ours["future_active_days"].sum(), ours["churned_30d"].sum()) == (2_463_771, 12_843)
 
 
+def the_honest_split_has_nobody_to_learn_from(data: Path) -> None:
+    """No label of its train rows looks into later parts, and in those days nobody had churned yet: docs/evaluation.md."""
+    parts = load_training_set(data=data)
+    assert [len(part) for part in parts] == [4_952, 2_000, 1_821]
+    measured = evaluate(*parts, label="churned_30d").metrics
+    assert not parts.train["churned_30d"].any()
+    assert measured.loc[measured["ranking"] == "baseline", "value"].isna().all()
+    assert recency_precision(measured) == pytest.approx({"all": 0.832, "active_7d": 0.102}, abs=5e-4)
+
+
+def recency_precision(metrics: pd.DataFrame) -> dict[str, float]:
+    wanted = (metrics["ranking"] == "recency") & (metrics["metric"] == "average_precision")
+    return metrics[wanted].set_index("group")["value"].to_dict()
+
+
+def the_model_finds_more_of_the_active_learners_than_recency(data: Path) -> None:
+    """The figures of docs/evaluation.md; the model's to what another version of scikit-learn may change."""
+    parts = load_training_set(data=data)
+    assert [len(part) for part in parts] == [92_367, 8_011, 9_322]
+    measured = evaluate(*parts, label="churned_30d").metrics
+    assert recency_precision(measured) == pytest.approx({"all": 0.175, "active_7d": 0.040}, abs=5e-4)
+    baseline = measured[measured["ranking"] == "baseline"].set_index(["group", "metric"])["value"]
+    assert baseline["all", "roc_auc"] == pytest.approx(0.779, abs=0.02)
+    assert baseline["active_7d", "average_precision"] == pytest.approx(0.093, abs=0.02)
+    gained = measured[measured["ranking"] == "difference"].set_index(["group", "metric"])["low"]
+    assert gained["active_7d", "average_precision"] > 0 > gained["all", "average_precision"]
+
+
 def test_oulad_accounts_for_every_learner_event_and_day(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -139,3 +170,4 @@ def test_oulad_accounts_for_every_learner_event_and_day(tmp_path: Path) -> None:
     took_part = "SELECT count(DISTINCT user_id) FROM churn.clean_events WHERE course_id = 'BBB-2013J'"
     assert query(data, f"{took_part} AND event_date BETWEEN '2014-01-13' AND '2014-02-11'") == [(1_380,)]
     assert len(query(data, "SELECT DISTINCT partition_date FROM churn.publish_ledger")) == 1153
+    the_model_finds_more_of_the_active_learners_than_recency(data)
