@@ -39,6 +39,8 @@ from worlds import (
 
 NEW_EVENTS = "event_id,user_id,event_time,event_type\n700001,2,2026-01-05T12:00:00,login\n"
 ALL_DAYS = list(CALENDAR)
+NOTHING_TO_DO = Plan((), (), training_set=True)
+"""The training set is asked for, and made where it is not there yet."""
 
 
 def plan_of(data: Path, asked: DayRange | None = None, **how: object) -> Plan:
@@ -56,7 +58,7 @@ def test_one_run_does_all_steps_where_all_have_the_same_days(landed: Path) -> No
 
 
 def test_nothing_is_to_do_once_it_is_done(computed: Path) -> None:
-    assert plan_of(computed) == Plan((), ())
+    assert plan_of(computed) == NOTHING_TO_DO
 
 
 def test_a_redelivered_file_recomputes_its_day_and_exactly_what_that_touches(computed: Path) -> None:
@@ -90,7 +92,7 @@ def test_a_redelivered_users_file_recomputes_the_grid_from_lateness_before_it_on
 def test_touching_the_time_of_a_file_touches_nothing(computed: Path) -> None:
     file = computed / "landing/events" / f"date={day(6)}" / "events.csv"
     file.write_bytes(file.read_bytes())
-    assert plan_of(computed) == Plan((), ())
+    assert plan_of(computed) == NOTHING_TO_DO
 
 
 def test_a_new_landing_day_restates_the_days_it_may_bring_events_of(landed: Path) -> None:
@@ -120,7 +122,7 @@ def test_a_change_of_a_setting_recomputes_what_depends_on_it(computed: Path) -> 
 
 def test_a_setting_that_results_do_not_depend_on_recomputes_nothing(computed: Path) -> None:
     write_settings(computed, block_rows=50, backfill_chunk_days=2, lock_timeout_seconds=5)
-    assert plan_of(computed) == Plan((), ())
+    assert plan_of(computed) == NOTHING_TO_DO
 
 
 @pytest.mark.parametrize("source", ["users", "events"])
@@ -225,5 +227,5 @@ def test_ranges_asked_in_any_order_converge_to_nothing_to_do(
         world = Path(shutil.copytree(landed_template, Path(folder) / "data"))
         for asked in data.draw(st.permutations(ranges)):
             run_plainly(world, asked)
-        assert plan_of(world) == Plan((), ())
+        assert plan_of(world) == NOTHING_TO_DO
         assert not differing(hashes(world), expected)

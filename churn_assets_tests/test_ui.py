@@ -19,6 +19,7 @@ from churn_assets.assets.step import Deployment
 from churn_assets.automation.backfill import RANGE_END, RANGE_START
 from churn_assets.calendar import DayRange, calendar_days
 from churn_assets.contracts import contracts
+from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.settings import Settings
 from webserver import BACKFILL_STATUS, RUN_STATUS, Webserver, daemon, wait_until, webserver
 
@@ -132,7 +133,7 @@ def browser(server: Webserver, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_the_graph_shows_every_table(browser: Browser, server: Webserver, data: Path) -> None:
     assets = server.assets()
-    assert set(assets) == set(Deployment(Settings.load(data)).contracts)
+    assert set(assets) == {*Deployment(Settings.load(data)).contracts, TRAINING_SET, "churn_baseline"}
     groups = ",".join(sorted({f"global%40global%3A{group}" for group in assets.values()}))
     browser.open(f"/asset-groups?expanded={groups}", height=1600)
     wait_until(lambda: all(named_in(name, browser.text().splitlines()) for name in assets), PAGE_SECONDS, browser.text)

@@ -27,7 +27,8 @@ CHURN_BASELINE = "churn_baseline"
 DESCRIPTION = """What a training set is worth: gradient boosting and a ranking by days since the last activity, on the same test rows.
 
 Key: none, the figures are metadata and nothing is stored. Partition: none, the training set of what is published now is read.
-Makes nothing while there is none."""
+While there is none it says so."""
+NOTHING_MEASURED = "Nothing measured: what is published now has no training set; materialize training_set first."
 
 
 def build_baseline(deployment: Deployment) -> AssetsDefinition:
@@ -39,7 +40,6 @@ def build_baseline(deployment: Deployment) -> AssetsDefinition:
         owners=OWNERS,
         kinds={"pandas", "scikitlearn"},
         code_version=code_version([evaluation.__name__], [], []),
-        skippable=True,
     )
 
     # Ranges on the command line and in the UI want this policy of every asset they select.
@@ -47,9 +47,8 @@ def build_baseline(deployment: Deployment) -> AssetsDefinition:
     def churn_baseline(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
         inputs = inputs_now(deployment)
         if inputs is None or not is_made(deployment, inputs):
-            context.log.info(
-                "Nothing measured: what is published now has no training set; materialize training_set first."
-            )
+            context.log.info(NOTHING_MEASURED)
+            yield MaterializeResult(metadata={"why": NOTHING_MEASURED})
             return
         parts = load_training_set(inputs.version, deployment.settings.data_dir)
         measured = evaluate(*parts, label=deployment.settings.labels.churned_column)

@@ -14,8 +14,8 @@ from churn_assets.transforms.training import TooFewDays
 
 DESCRIPTION = """One at-risk user and sampled day whose label is observed, in Parquet files: train, validation and test, apart in time.
 
-Key: user_id, as_of_date. Partition: none, all published days of user_features and churn_labels are read. Makes nothing while they
-are too few, and no version that exists already."""
+Key: user_id, as_of_date. Partition: none, all published days of user_features and churn_labels are read. While they are too few it
+makes nothing and says why; nor does it make a version that exists already."""
 
 
 def build_training_set(deployment: Deployment) -> AssetsDefinition:
@@ -28,7 +28,6 @@ def build_training_set(deployment: Deployment) -> AssetsDefinition:
         kinds={"pandas", "duckdb", "parquet"},
         metadata={"dagster/column_schema": column_schema(contract_now(deployment))},
         code_version=training_code_version(deployment),
-        skippable=True,
     )
 
     # Ranges on the command line and in the UI want this policy of every asset they select.
@@ -37,7 +36,9 @@ def build_training_set(deployment: Deployment) -> AssetsDefinition:
         try:
             manifest = make_training_set(deployment)
         except TooFewDays as few:
+            # Materialized all the same: Dagster calls a backfill failed that leaves out an asset it was asked for.
             context.log.info(f"No training set yet. {few}")
+            yield MaterializeResult(metadata={"why": f"No training set yet. {few}"})
             return
         yield MaterializeResult(metadata=_metadata(deployment, manifest))
 

@@ -1,4 +1,6 @@
-"""Checks of the newest training set, blocking: read from its files, not from what its manifest says of them."""
+"""Checks of the newest training set, blocking: read from its files, not from what its manifest says of them. While there is none
+they do not pass, but only warn.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from churn_assets.contracts.features import FEATURES
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.settings import Settings
 from churn_assets.training import TrainingSet, load_training_set
+from churn_assets.training.manifest import MANIFEST
 
 Judge = Callable[[TrainingSet, Settings], Verdict]
 
@@ -55,6 +58,9 @@ def build_training_set_checks(settings: Settings) -> list[AssetChecksDefinition]
 def _check(name: str, judge: Judge, description: str, settings: Settings) -> AssetChecksDefinition:
     @asset_check(name=name, asset=TRAINING_SET, description=description, blocking=True)
     def run() -> AssetCheckResult:
+        if not any(settings.training_sets_dir.glob(f"*/{MANIFEST}")):
+            why = "there is no training set yet, so there was nothing to look at"
+            return AssetCheckResult(passed=False, severity=AssetCheckSeverity.WARN, metadata={"why": why})
         verdict = judge(load_training_set(data=settings.data_dir), settings)
         return AssetCheckResult(
             passed=verdict.passed, metadata=dict(verdict.figures), severity=AssetCheckSeverity.ERROR
