@@ -14,6 +14,7 @@ import pytest
 from churn_assets.automation.verify import verify
 from worlds import BIN, DAYS, Hashes, command, deployment_of, differing, environment, hashes
 
+pytestmark = pytest.mark.long
 TABLES = 18
 POLL_SECONDS = 0.02
 

@@ -133,7 +133,7 @@ def test_labels_are_what_plain_python_says(world: World) -> None:
         )
 
 
-@PROPERTY
+@settings(PROPERTY, max_examples=25)
 @given(world=worlds(), seed=st.integers(0, 9), cut=DAY)
 def test_labels_do_not_depend_on_what_else_is_loaded_nor_on_its_order(world: World, seed: int, cut: int) -> None:
     whole = world.table(1, END)

@@ -36,7 +36,7 @@ stride_days = 2
 """
 """16 landing days give 14 with labels: 10 without the embargoes of 2, of which a fifth is 2."""
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.settings import Settings
 from webserver import BACKFILL_STATUS, RUN_STATUS, Webserver, daemon, wait_until, webserver
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 CHROMIUM_OPTIONS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars

@@ -186,6 +186,7 @@ DELAYS_SECONDS = dict.fromkeys(MOMENTS, (0.0, 0.03)) | {
 }
 
 
+@pytest.mark.long
 def test_a_publication_killed_at_any_moment_leaves_the_old_or_the_new_partition_whole(
     tmp_path: Path, old_warehouse: bytes
 ) -> None:
