@@ -57,6 +57,16 @@ class Window:
         first = calendar_start if self.back is None else max(calendar_start, days.first - timedelta(days=self.back))
         return DayRange(first, days.last + timedelta(days=self.ahead))
 
+    def through(self, further: Window) -> Window:
+        """What a day needs of a table of which the table it reads in this window needs `further`."""
+        back = None if self.back is None or further.back is None else self.back + further.back
+        return Window(back, self.ahead + further.ahead)
+
+    def __or__(self, other: Window) -> Window:
+        """The smallest window that holds both."""
+        back = None if self.back is None or other.back is None else max(self.back, other.back)
+        return Window(back, max(self.ahead, other.ahead))
+
     def partition_mapping(self) -> PartitionMapping:
         """The same window as Dagster shows it in the lineage."""
         from dagster import TimeWindowPartitionMapping

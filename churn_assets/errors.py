@@ -11,3 +11,7 @@ class RefusedFile(ChurnError):
 
 class RefusedFrame(ChurnError):
     """A frame that breaks its table's contract. The published partition stays as it was."""
+
+
+class WarehouseBusy(ChurnError):
+    """Somebody else held the warehouse for longer than the deployment waits. The same again later may well succeed."""

@@ -15,11 +15,12 @@ import pyarrow as pa
 
 from churn_assets.assets.code_version import code_version
 from churn_assets.assets.step import Deployment
-from churn_assets.calendar import DayRange, RowCounts, Window, chunks
+from churn_assets.calendar import SAME_DAY, DayRange, RowCounts, Window, chunks
 from churn_assets.landing.folder import current_day_digest, day_digest, delivered_files
 from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
 from churn_assets.warehouse import Publication
+from churn_assets.warehouse.arrivals import LandedFiles
 from churn_assets.warehouse.frames import to_frame
 
 BYTES_PER_ROW = 60
@@ -53,6 +54,11 @@ class LandingStep:
         return f"raw_{self.source}"
 
     @property
+    def landed(self) -> Mapping[SourceName, Window]:
+        """Which landing days a day stems from, as of every step."""
+        return {self.source: SAME_DAY}
+
+    @property
     def description(self) -> str:
         return f"Files of the {self.source} source, read strictly: every value as text, exactly as delivered."
 
@@ -72,26 +78,26 @@ class LandingStep:
         raw, files = (deployment.contracts[name] for name in self.outputs)
         version = self.code_version(deployment)
         notes: list[pd.DataFrame] = []
-        digests: dict[date, str] = {}
+        digests: dict[date, Mapping[str, str]] = {}
 
         def landed_rows(block: DayRange) -> pd.DataFrame:
             landed: list[_Landed] = []
             for day in block:
                 today = list(self._read_day(deployment, day))
-                digests[day] = day_digest({one.name: one.file.digest for one in today})
+                digests[day] = {one.name: one.file.digest for one in today}
                 landed += today
             notes.append(files.typed(_notes(landed)))
             table = pa.concat_tables(one.table for one in landed)
             return raw.typed(to_frame(raw.columns, table))
 
         def input_hashes(_: duckdb.DuckDBPyConnection) -> Mapping[date, str]:
-            return digests
+            return {day: day_digest(files) for day, files in digests.items()}
 
         blocks = (partial(landed_rows, block) for block in self._blocks(deployment, days))
-        yield Publication(raw, days, blocks, input_hashes, version, run_id)
-        yield Publication(
-            files, days, [files.typed(pd.concat(notes, ignore_index=True))], input_hashes, version, run_id
-        )
+        read = LandedFiles(self.source, lambda: digests)
+        yield Publication(raw, days, blocks, input_hashes, version, run_id, landed=self.landed, files=read)
+        noted = files.typed(pd.concat(notes, ignore_index=True))
+        yield Publication(files, days, [noted], input_hashes, version, run_id, landed=self.landed)
 
     def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
         landing_dir = deployment.settings.landing_dir

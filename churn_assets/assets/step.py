@@ -20,7 +20,7 @@ from churn_assets.calendar import DayRange, RowCounts, Window, chunks
 from churn_assets.contracts import Contract, contracts
 from churn_assets.errors import ChurnError
 from churn_assets.figures import Picture
-from churn_assets.settings import Settings
+from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.reading import Bucket
 
@@ -112,6 +112,10 @@ class Step:
     """What the by-products say of each day of the first output."""
     pictures: Draw | None = None
     """Draws the first output's rows up to the last day of a run; shown on that day alone."""
+    outcome: str | None = None
+    """Column of the first output, of yes, no or null, of which a restatement says how its values changed."""
+    landed: Mapping[SourceName, Window] = field(default_factory=dict)
+    """Which landing days of each source a day stems from, through the steps in between; `all_steps` fills it in."""
 
     def code_version(self, deployment: Deployment) -> str:
         """Changes when the transform's code, its parameters or the tables' types change; never typed by hand."""
@@ -158,12 +162,14 @@ class Step:
                 said[days.last] = {**said.get(days.last, {}), **self.pictures(rows)}
             return said
 
-        yield Publication(main, days, stream(), input_hashes, version, run_id, notes)
+        yield Publication(
+            main, days, stream(), input_hashes, version, run_id, notes, landed=self.landed, outcome=self.outcome
+        )
         for contract in others:
             parts = [part for part in collected[contract.table] if len(part)] or [contract.empty()]
             whole = self.combine.get(contract.table, _appended)
             frame = parts[0] if len(parts) == 1 else contract.typed(whole(parts))
-            yield Publication(contract, days, [frame], input_hashes, version, run_id)
+            yield Publication(contract, days, [frame], input_hashes, version, run_id, landed=self.landed)
 
     def _require_inputs(self, ledger: Ledger, days: DayRange) -> None:
         """A day whose own inputs are not published would come out empty, which nobody could tell from a quiet day."""

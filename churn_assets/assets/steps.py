@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -37,7 +38,7 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
     """The steps in an order in which each finds its inputs made, and so do its tables' checks: that of user_daily counts
     unmatched_events.
     """
-    return (
+    return _with_origins(
         LandingStep("users"),
         LandingStep("events"),
         _clean_users(settings),
@@ -50,6 +51,20 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
         _user_features(settings),
         _churn_labels(settings),
     )
+
+
+def _with_origins(*steps: AnyStep) -> tuple[AnyStep, ...]:
+    """The steps, each told which landing days its days stem from: its windows through those of the steps before."""
+    landed: dict[str, dict[SourceName, Window]] = {}
+    told: list[AnyStep] = []
+    for step in steps:
+        origins = dict(step.landed)
+        for table, window in step.reads.items():
+            for source, further in landed[table].items():
+                origins[source] = origins.get(source, SAME_DAY) | window.through(further)
+        told.append(step if isinstance(step, LandingStep) else replace(step, landed=origins))
+        landed.update(dict.fromkeys(step.outputs, origins))
+    return tuple(told)
 
 
 def _clean_users(settings: Settings) -> Step:
@@ -274,6 +289,7 @@ def _churn_labels(settings: Settings) -> Step:
         ),
         sized_by="user_day_grid",
         bucket_by="user_id",
+        outcome=rules.churned_column,
         # The calendar's start too: a day before it is not missing.
         parameters=(rules, settings.start_date),
     )

@@ -31,6 +31,7 @@ from churn_assets.checks.windows import warnings
 from churn_assets.contracts import contracts
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Ledger, Warehouse
+from churn_assets.warehouse.retry import retried_when_busy
 
 
 def all_checks(settings: Settings) -> list[Check]:
@@ -85,7 +86,7 @@ def _checks_of(table: str, checks: list[Check], settings: Settings) -> AssetChec
         days = DayRange(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
         targets = _targets(context, table, days)
         warehouse = Warehouse(settings.warehouse_path, settings.lock_timeout_seconds)
-        with warehouse.reading() as connection:
+        with retried_when_busy(context.run.tags), warehouse.reading() as connection:
             stored = Stored(connection, contracts(settings), settings)
             found = [(check, verdicts(check, stored, days)) for check in checks]
         for check, by_day in found:

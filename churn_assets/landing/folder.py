@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from churn_assets.errors import RefusedFile
-from churn_assets.settings import SourceName
+from churn_assets.settings import SOURCES, SourceName
 
 
 def day_folder(landing_dir: Path, source: SourceName, day: date) -> Path:
@@ -41,11 +41,35 @@ def day_digest(digests: Mapping[str, str]) -> str:
 
 def current_day_digest(landing_dir: Path, source: SourceName, day: date) -> str | None:
     """`day_digest` of what lies there now, None where nothing does. Reads the files' bytes, not their contents."""
+    digests = current_digests(landing_dir, source, day)
+    return day_digest(digests) if digests else None
+
+
+def current_digests(landing_dir: Path, source: SourceName, day: date) -> dict[str, str]:
+    """The digest of each file that lies there now, by name; empty where nothing does."""
     try:
         files = delivered_files(landing_dir, source, day)
-        return day_digest({path.relative_to(landing_dir).as_posix(): _digest(path) for path in files})
+        return {path.relative_to(landing_dir).as_posix(): _digest(path) for path in files}
     except (RefusedFile, OSError):
-        return None
+        return {}
+
+
+def has_delivery(folder: Path) -> bool:
+    """Whether a landing day's folder holds a file that is not a marker."""
+    return folder.is_dir() and any(entry.name[0] not in "._" for entry in folder.iterdir())
+
+
+def landing_fingerprint(landing_dir: Path) -> str:
+    """Changes whenever a file comes, goes or is written to. Looks at names, sizes and times, and opens nothing."""
+    told = hashlib.blake2b(digest_size=16)
+    for source in SOURCES:
+        for folder in sorted((landing_dir / source).glob("date=*")):
+            for path in sorted(path for path in folder.iterdir() if path.name[0] not in "._"):
+                status = path.stat()
+                told.update(
+                    f"{path.relative_to(landing_dir)}\t{status.st_size}\t{status.st_mtime_ns}\t{status.st_ctime_ns}\n".encode()
+                )
+    return told.hexdigest()
 
 
 def _digest(path: Path) -> str:

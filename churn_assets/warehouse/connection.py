@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, WarehouseBusy
 
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.5
@@ -107,7 +107,7 @@ class Warehouse:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=self._timeout)
         except Timeout:
-            raise ChurnError(self._taken()) from None
+            raise WarehouseBusy(self._taken()) from None
         except OSError as error:
             raise ChurnError(f"{self.path.parent} cannot be written to: {error.strerror}.") from error
         try:
@@ -138,7 +138,7 @@ class Warehouse:
                 if not any(phrase in str(error) for phrase in TAKEN):
                     raise ChurnError(f"{self.path} cannot be opened: {_sentence(error)}.") from error
                 if time.monotonic() > deadline:
-                    raise ChurnError(self._taken()) from error
+                    raise WarehouseBusy(self._taken()) from error
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 

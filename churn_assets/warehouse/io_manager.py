@@ -29,6 +29,7 @@ from churn_assets.warehouse.frames import SCHEMA, qualified
 from churn_assets.warehouse.ledger import Published
 from churn_assets.warehouse.publish import Publication, publish
 from churn_assets.warehouse.reading import read_days
+from churn_assets.warehouse.retry import retried_when_busy
 
 
 class StoredTable:
@@ -65,6 +66,10 @@ class _WarehouseIOManager(DbIOManager):
         if context.dagster_type.typing_type is StoredTable:
             return StoredTable()
         return super().load_input(context)
+
+    def handle_output(self, context: OutputContext, obj: object) -> None:
+        with retried_when_busy(context.step_context.run_tags):
+            super().handle_output(context, obj)
 
 
 class _Client(DbClient[duckdb.DuckDBPyConnection]):

@@ -116,8 +116,8 @@ def table_exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return bool(found)
 
 
-def record(connection: duckdb.DuckDBPyConnection, table: str, days: DayRange, entries: list[Published]) -> None:
-    """Replace the ledger rows of `table` on `days`."""
+def record(connection: duckdb.DuckDBPyConnection, table: str, days: DayRange, entries: list[Published]) -> datetime:
+    """Replace the ledger rows of `table` on `days`. Gives the `published_at` they bear."""
     run(connection, LEDGER_DDL)
     run(
         connection,
@@ -128,3 +128,4 @@ def record(connection: duckdb.DuckDBPyConnection, table: str, days: DayRange, en
     columns = zip(*(astuple(entry) for entry in entries), strict=True)
     lists = ", ".join(["unnest(?)"] * len(fields(Published)))
     run(connection, f"INSERT INTO {LEDGER_TABLE} SELECT *, ? FROM (SELECT {lists})", [now, *map(list, columns)])
+    return now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -12,14 +12,17 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from churn_assets.calendar import DayRange
+from churn_assets.calendar import DayRange, Window
 from churn_assets.contracts import Contract
 from churn_assets.errors import ChurnError, RefusedFrame
+from churn_assets.settings import SourceName
+from churn_assets.warehouse.arrivals import LandedFiles, record_arrivals
 from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.frames import SCHEMA, create_table, qualified, quoted, run, to_arrow
 from churn_assets.warehouse.gate import admit
-from churn_assets.warehouse.ledger import Published, record, table_exists
+from churn_assets.warehouse.ledger import Ledger, Published, record, table_exists
 from churn_assets.warehouse.progress import tell
+from churn_assets.warehouse.restatements import record_restatements, replaced_by
 
 InputHashes = Callable[[duckdb.DuckDBPyConnection], Mapping[date, str]]
 """Hash of the inputs of each day, asked inside the transaction after the last block."""
@@ -39,6 +42,12 @@ class Publication:
     run_id: str = ""
     notes: Callable[[], Mapping[date, Mapping[str, Any]]] = dict
     """What else is worth showing of each day, asked after the last block."""
+    landed: Mapping[SourceName, Window] = field(default_factory=dict)
+    """Which landing days of each source a day stems from, through all the tables in between."""
+    files: LandedFiles | None = None
+    """Of a table that is read from files."""
+    outcome: str | None = None
+    """A column of yes, no or null of which a restatement says how its values changed."""
 
 
 def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> list[Published]:
@@ -48,6 +57,8 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
     """
     contract, days = publication.contract, publication.days
     ensure_table(connection, contract)
+    published = Ledger.read(connection, [contract.table]).of(contract.table)
+    before = replaced_by(connection, published, contract.table, days)
     delete_days(connection, contract, days)
     hashes = PartitionHashes(contract)
     told = 0
@@ -71,7 +82,12 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
         )
         for day in days
     ]
-    record(connection, contract.table, days, entries)
+    now = record(connection, contract.table, days, entries)
+    if publication.files:
+        record_arrivals(connection, publication.files, days, publication.run_id, now)
+    record_restatements(
+        connection, contract, before, entries, now, landed=publication.landed, outcome=publication.outcome
+    )
     tell(contract.table, len(days) - told)
     return entries
 
