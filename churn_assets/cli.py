@@ -22,9 +22,10 @@ from churn_assets.settings import SETTINGS_FILE, Settings
 if TYPE_CHECKING:
     from churn_assets.assets.step import Deployment
     from churn_assets.automation.backfill import Report
-    from churn_assets.automation.plan import Work
+    from churn_assets.automation.plan import Plan, Work
     from churn_assets.calendar import DayRange
     from churn_assets.warehouse.export import Format
+    from churn_assets.warehouse.restatements import Restated
 
 console = Console(highlight=False)
 INTERRUPTED = 130
@@ -143,6 +144,18 @@ def backfill(data: Path | None, start: datetime | None, end: datetime | None, se
             f"Days {asked.first} to {asked.last} are not within the calendar, {calendar}; see {SETTINGS_FILE}."
         )
     sys.exit(0 if _backfill(deployment, asked, select, force=force) else 1)
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be computed again, and why, and do nothing.")
+@click.pass_obj
+def restate(data: Path | None, dry_run: bool) -> None:
+    """Compute again the published days that late or redelivered files touch, and no others."""
+    from churn_assets.assets.step import Deployment
+
+    deployment = Deployment(Settings.load(data))
+    passed = _dry_restate(deployment) if dry_run else _restate(deployment)
+    sys.exit(0 if passed else 1)
 
 
 @cli.command()
@@ -305,20 +318,13 @@ def _backfill(deployment: Deployment, asked: DayRange, select: str | None, *, fo
         definitions = build_definitions(deployment.settings)
         tables = _selected(definitions, select) if select else None
         todo = planned(deployment, asked, tables=tables, force=force)
-    with _bar("partitions") as progress:
-        task = progress.add_task("Backfill", total=todo.partitions, visible=bool(todo.works))
-
-        def on_run(work: Work) -> None:
-            progress.update(task, description=f"{work.tables[0]} {work.days}")
-
-        def on_progress(table: str, partitions: int) -> None:
-            progress.update(task, advance=partitions, description=table)
-
-        debug = bool(click.get_current_context().find_root().params["debug"])
-        report = run_backfill(
+    report = _with_progress(
+        "Backfill",
+        todo,
+        lambda on_run, on_progress, debug: run_backfill(
             definitions, deployment, todo, on_run=on_run, on_progress=on_progress, raise_on_error=debug
-        )
-        progress.update(task, description="Backfill")
+        ),
+    )
     if report.succeeded:
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
         report.blocking += failing_blocking_checks(deployment, tables or deployment.contracts, asked)
@@ -327,6 +333,89 @@ def _backfill(deployment: Deployment, asked: DayRange, select: str | None, *, fo
     else:
         _show_report(report)
     return report.succeeded
+
+
+def _dry_restate(deployment: Deployment) -> bool:
+    from churn_assets.automation.restate import planned_restatement, touched
+
+    todo = planned_restatement(deployment)
+    if todo.works:
+        shown = Table(title=f"At most {todo.partitions:,} partitions in {len(todo.works)} runs", title_justify="left")
+        for heading in ("tables", "days", "ranges", "because of"):
+            shown.add_column(heading, justify="right" if heading == "days" else "left", overflow="fold")
+        for one in touched(deployment, todo):
+            days = sum(map(len, one.days))
+            lists = [_shortened([*map(str, items)], most=3) for items in (one.days, one.files or ["(unknown)"])]
+            shown.add_row(", ".join(one.tables), f"{days:,}", *(escape("\n".join(lines)) for lines in lists))
+        console.print(shown)
+        console.print("A day whose inputs turn out the same is left as it is. Next: churn-assets restate")
+    return _show_rest(deployment, todo.impossible, is_up_to_date=not todo.works)
+
+
+def _restate(deployment: Deployment) -> bool:
+    with console.status("Loading the graph ..."):
+        from churn_assets.automation.restate import planned_restatement, restated
+        from churn_assets.automation.restate import restate as run_restate
+        from churn_assets.graph import build_definitions
+
+        definitions = build_definitions(deployment.settings)
+        todo = planned_restatement(deployment)
+    report = _with_progress(
+        "Restate",
+        todo,
+        lambda on_run, on_progress, debug: run_restate(
+            definitions, deployment, todo, on_run=on_run, on_progress=on_progress, raise_on_error=debug
+        ),
+    )
+    if report.partitions or not report.succeeded:
+        _show_report(report)
+    _show_restated(restated(deployment, report))
+    return _show_rest(deployment, (), is_up_to_date=not todo.works and report.succeeded) and report.succeeded
+
+
+def _show_restated(changes: Sequence[Restated]) -> None:
+    if not changes:
+        return
+    shown = Table(title="Restated, of which other content: see churn.restatements", title_justify="left")
+    for heading in ("table", "days", "rows removed", "rows added", "labels", "because of"):
+        shown.add_column(heading, justify="right" if heading not in ("table", "labels", "because of") else "left")
+    for one in changes:
+        removed, added = ("-" if rows is None else f"{rows:,}" for rows in (one.rows_removed, one.rows_added))
+        before, after = one.labels_before or {}, one.labels_after or {}
+        labels = "\n".join(f"{name} {before[name]:,} -> {after[name]:,}" for name in before)
+        files = "\n".join(_shortened(one.files, most=3))
+        shown.add_row(one.table, f"{one.days:,}", removed, added, labels, escape(files))
+    console.print(shown)
+
+
+def _show_rest(deployment: Deployment, impossible: Sequence[str], *, is_up_to_date: bool) -> bool:
+    """What a restatement does not do, and that it has nothing to do. False where something stands in its way."""
+    from churn_assets.automation.restate import delivered_but_not_published
+
+    if waiting := delivered_but_not_published(deployment):
+        console.print(f"{len(waiting):,} delivered days were never published; 'churn-assets backfill' does that.")
+    if is_up_to_date and not impossible:
+        console.print("What is published is up to date with what has landed.")
+    for sentence in _shortened(impossible):
+        click.echo(f"Error: {sentence}", err=True)
+    return not impossible
+
+
+def _with_progress(
+    what: str, todo: Plan, run: Callable[[Callable[[Work], None], Callable[[str, int], None], bool], Report]
+) -> Report:
+    """Do the planned work under a bar. `run` is given what to tell of each run and of each partition, and --debug."""
+    with _bar("partitions") as progress:
+        task = progress.add_task(what, total=todo.partitions, visible=bool(todo.works))
+        report = run(
+            lambda work: progress.update(task, description=f"{work.tables[0]} {work.days}"),
+            lambda table, partitions: progress.update(task, advance=partitions, description=table),
+            bool(click.get_current_context().find_root().params["debug"]),
+        )
+        progress.update(task, description=what)
+        if report.succeeded:  # what turned out not to be needed is done, too
+            progress.update(task, total=progress.tasks[task].completed)
+    return report
 
 
 def _selected(definitions: Any, select: str) -> set[str]:

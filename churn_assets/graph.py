@@ -13,7 +13,9 @@ from churn_assets.assets.baseline import build_baseline
 from churn_assets.assets.graph import build_assets
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_set import build_training_set
-from churn_assets.automation.schedules import label_schedule
+from churn_assets.automation.alerts import failure_alert
+from churn_assets.automation.schedules import daily_schedule, label_schedule
+from churn_assets.automation.sensors import late_data_sensor
 from churn_assets.checks.graph import build_checks
 from churn_assets.checks.training_set import build_training_set_checks
 from churn_assets.settings import Settings
@@ -35,7 +37,8 @@ def _definitions(deployment: Deployment) -> Definitions:
     return Definitions(
         assets=[*build_assets(deployment), build_training_set(deployment), build_baseline(deployment)],
         asset_checks=[*build_checks(settings), *build_training_set_checks(settings)],
-        schedules=[label_schedule(deployment)],
+        schedules=[daily_schedule(deployment), label_schedule(deployment)],
+        sensors=[late_data_sensor(deployment), failure_alert()],
         resources={
             "io_manager": ChurnIOManager(
                 database=str(settings.warehouse_path), data_dir=str(settings.data_dir), schema="churn"

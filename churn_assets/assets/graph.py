@@ -1,7 +1,7 @@
 """Dagster assets over the steps: keys, partitions, windows, types and descriptions; one call to the step."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from dagster import (
@@ -11,6 +11,7 @@ from dagster import (
     AssetsDefinition,
     BackfillPolicy,
     DailyPartitionsDefinition,
+    FreshnessPolicy,
     MetadataValue,
     Output,
     PythonObjectDagsterType,
@@ -26,10 +27,15 @@ from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import AnyStep, all_steps
 from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions
 from churn_assets.contracts import Column, Contract
+from churn_assets.settings import Settings
 from churn_assets.warehouse.frames import qualified
 from churn_assets.warehouse.io_manager import StoredTable
 from churn_assets.warehouse.publish import Publication
 
+FRESH_GROUPS = ("metrics", "learning")
+"""What others read in the morning: the tables at the end of the graph."""
+FRESH_BY = "0 8 * * *"
+"""In the deployment's zone."""
 OWNERS = ["team:data-engineering"]
 STORED_TABLE = PythonObjectDagsterType(StoredTable, name="StoredTable")
 PUBLICATION = PythonObjectDagsterType(Publication, name="Publication")
@@ -60,6 +66,7 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
                 owners=OWNERS,
                 kinds={"pandas", "duckdb"},
                 code_version=step.code_version(deployment),
+                freshness_policy=_freshness(step, deployment.settings),
             )
             for table in step.outputs
         },
@@ -69,6 +76,13 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
             yield Output(publication, output_name=publication.contract.table)
 
     return assets
+
+
+def _freshness(step: AnyStep, settings: Settings) -> FreshnessPolicy | None:
+    """Computed within the day before FRESH_BY. A calendar with an end is a history, of which nothing new is expected."""
+    if settings.end_date or step.group not in FRESH_GROUPS:
+        return None
+    return FreshnessPolicy.cron(FRESH_BY, lower_bound_delta=timedelta(days=1), timezone=settings.timezone)
 
 
 def asked_days(context: AssetExecutionContext) -> DayRange:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from churn_assets.assets.step import Deployment
@@ -23,6 +24,7 @@ from churn_assets.training import TrainingInputs
 from churn_assets.training.write import READS
 from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.progress import listening
+from churn_assets.warehouse.retry import NO_RETRY_TAG
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
@@ -38,6 +40,7 @@ class Report:
     failures: list[str] = field(default_factory=list)
     blocking: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
+    run_ids: list[str] = field(default_factory=list)
     training_set: str | None = None
     """The version that was made."""
 
@@ -47,13 +50,18 @@ class Report:
 
 
 def planned(
-    deployment: Deployment, asked: DayRange | None = None, *, tables: set[str] | None = None, force: bool = False
+    deployment: Deployment,
+    asked: DayRange | None = None,
+    *,
+    tables: set[str] | None = None,
+    force: bool = False,
+    late_only: bool = False,
 ) -> Plan:
     """The work of `backfill` without doing it. `tables`: only steps that make one of these."""
     steps = [step for step in all_steps(deployment.settings) if tables is None or tables & set(step.outputs)]
     days = asked or calendar_days(deployment.settings)
-    todo = plan(deployment, steps, current_ledger(deployment), days, force=force)
-    return replace(todo, training_set=tables is None or TRAINING_SET in tables)
+    todo = plan(deployment, steps, current_ledger(deployment), days, force=force, late_only=late_only)
+    return replace(todo, training_set=not late_only and (tables is None or TRAINING_SET in tables))
 
 
 def current_ledger(deployment: Deployment) -> Ledger:
@@ -70,25 +78,27 @@ def backfill(
     *,
     on_run: Callable[[Work], None] = lambda _: None,
     on_progress: Callable[[str, int], None] = lambda _table, _partitions: None,
+    narrowed: Callable[[Work], Iterable[Work]] = lambda run: [run],
     raise_on_error: bool = False,
 ) -> Report:
     """Do the planned runs in order. A run that fails stops what comes after it; what it published stays.
 
     What a run reads and does not make must pass its blocking checks first: it may stem from a run that they failed.
-    `raise_on_error` lets a step's exception through instead of turning it into a sentence.
+    `narrowed` says, when a run's turn has come, what is left of it. `raise_on_error` lets a step's exception through
+    instead of turning it into a sentence.
     """
     report = Report(failures=list(work.impossible))
     if not work.works and not (work.training_set and missing_training_set(deployment)):
         return report
     with dagster_instance(deployment) as instance, listening(on_progress):
-        for run in work.works:
+        for run in chain.from_iterable(map(narrowed, work.works)):
             inputs = {table for step in run.steps for table in step.reads} - set(run.tables)
             report.blocking += failing_blocking_checks(deployment, inputs, run.days)
             if report.blocking:
                 break
             on_run(run)
-            days = {RANGE_START: run.days.first.isoformat(), RANGE_END: run.days.last.isoformat()}
-            result = _execute(definitions, instance, run.tables, days, raise_on_error=raise_on_error)
+            result = _execute(definitions, instance, run.tables, range_tags(run.days), raise_on_error=raise_on_error)
+            report.run_ids.append(result.run_id)
             report.partitions += sum(event.is_step_materialization for event in result.all_events)
             _note_checks(result, report)
             if _interrupted(result):
@@ -155,6 +165,11 @@ def dagster_instance(deployment: Deployment) -> Iterator[DagsterInstance]:
             del os.environ["DAGSTER_HOME"]
 
 
+def range_tags(days: DayRange) -> dict[str, str]:
+    """How Dagster is told which partitions a run is for."""
+    return {RANGE_START: days.first.isoformat(), RANGE_END: days.last.isoformat()}
+
+
 def _execute(
     definitions: Definitions,
     instance: DagsterInstance,
@@ -173,7 +188,7 @@ def _execute(
     return job.execute_in_process(
         instance=instance,
         asset_selection=keys,
-        tags=tags,
+        tags={**tags, NO_RETRY_TAG: "true"},
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         raise_on_error=raise_on_error,
     )
@@ -207,17 +222,17 @@ def _failures(result: ExecuteInProcessResult, report: Report) -> list[str]:
     if not errors:
         return ["The run failed before its first step; see it in the Dagster UI."]
     return [
-        _sentence(step, error)
+        failure_sentence(step, error)
         for step, error in errors
         if not (report.blocking and error is not None and error.cls_name == "DagsterAssetCheckFailedError")
     ]
 
 
-def _sentence(step: str, error: Any) -> str:
+def failure_sentence(step: str, error: Any) -> str:
     """The cause's own words where it is ours; of any other only its kind, because its words may quote a row."""
     while error is not None and error.cause is not None:
         error = error.cause
-    ours = ("ChurnError", "RefusedFile", "RefusedFrame")
+    ours = ("ChurnError", "RefusedFile", "RefusedFrame", "WarehouseBusy")
     if error is not None and error.cls_name in ours:
         return str(error.message).split(": ", 1)[1].strip()
     kind = error.cls_name if error is not None else "an unknown error"

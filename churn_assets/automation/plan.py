@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import AnyStep
 from churn_assets.calendar import DayRange, Window, contiguous
-from churn_assets.landing.folder import day_folder
+from churn_assets.landing.folder import day_folder, has_delivery
 from churn_assets.warehouse import Ledger
 
 
@@ -46,15 +45,26 @@ class Plan:
 
 
 def plan(
-    deployment: Deployment, steps: Sequence[AnyStep], ledger: Ledger, asked: DayRange, *, force: bool = False
+    deployment: Deployment,
+    steps: Sequence[AnyStep],
+    ledger: Ledger,
+    asked: DayRange,
+    *,
+    force: bool = False,
+    late_only: bool = False,
 ) -> Plan:
     """Work that brings `steps` up to date on the asked days, and on published days which that work touches.
 
     A partition is up to date if its ledger row names today's code version and the hash of today's inputs. A day whose
     window holds a day to be computed is computed again: a day made before its look-ahead was there, say. Of a day
     without a delivery nothing is computed, unless it was landed before and its files were taken away since.
+
+    `late_only`: of published partitions alone, those whose inputs are others than they were published from. What was
+    never published, or was made by other code, is left to a backfill.
     """
     undelivered = _undelivered(deployment, steps, asked)
+    if late_only:
+        undelivered = [(day, sentence) for day, sentence in undelivered if _landed(steps, ledger, day)]
     impossible = [sentence for _, sentence in undelivered]
     missing = {day for day, _ in undelivered}
     never_landed = {day for day in missing if not _landed(steps, ledger, day)}
@@ -62,14 +72,14 @@ def plan(
     stale: dict[str, set[date]] = {}
     for step in steps:
         published = {day for table in step.outputs for day in ledger.of(table)}
-        wanted = set(asked) - never_landed
+        wanted = set(asked) & published if late_only else set(asked) - never_landed
         touched = {
             day
             for table, window in step.reads.items()
             for day in _touched(window, stale.get(table, set()), published | wanted)
         }
         candidates = wanted | (touched & published)
-        done = set() if force else _up_to_date(deployment, step, ledger, candidates)
+        done = set() if force else _up_to_date(deployment, step, ledger, candidates, any_code=late_only)
         needed = {day for day in candidates if day in touched or day not in done}
         if isinstance(step, LandingStep):
             needed -= missing
@@ -98,13 +108,8 @@ def _undelivered(deployment: Deployment, steps: Sequence[AnyStep], asked: DayRan
         for step in steps
         if isinstance(step, LandingStep)
         for day in asked
-        if not _has_delivery(folder := day_folder(landing_dir, step.source, day))
+        if not has_delivery(folder := day_folder(landing_dir, step.source, day))
     ]
-
-
-def _has_delivery(folder: Path) -> bool:
-    """Whether a landing day's folder holds a file that is not a marker."""
-    return folder.is_dir() and any(entry.name[0] not in "._" for entry in folder.iterdir())
 
 
 def _touched(window: Window, changed: set[date], days: set[date]) -> set[date]:
@@ -117,7 +122,7 @@ def _touched(window: Window, changed: set[date], days: set[date]) -> set[date]:
     return days & near
 
 
-def _up_to_date(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set[date]) -> set[date]:
+def _up_to_date(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set[date], *, any_code: bool) -> set[date]:
     if not days:
         return set()
     version = step.code_version(deployment)
@@ -127,7 +132,7 @@ def _up_to_date(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set
         for day in days
         if all(
             (entry := ledger.of(table).get(day)) is not None
-            and entry.code_version == version
+            and (any_code or entry.code_version == version)
             and entry.input_hash == expected[day]
             for table in step.outputs
         )

@@ -1,6 +1,10 @@
-"""What runs by the clock: the label of a day, once its horizon has closed. Off until somebody switches it on in the UI."""
+"""What runs by the clock: every table of yesterday, and the label of a day once its horizon has closed.
+
+Off until somebody switches it on in the UI.
+"""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from dagster import (
     AssetSelection,
@@ -16,9 +20,42 @@ from churn_assets.assets.step import Deployment
 from churn_assets.automation.backfill import current_ledger, planned
 from churn_assets.calendar import DayRange, daily_partitions
 
+EARLY_MORNING = "0 5 * * *"
+"""In the deployment's zone: by then the source has delivered the day before."""
 LABELS = "churn_labels"
 EVERY_MORNING = "0 6 * * *"
 """In the deployment's zone: the day before has been landed and computed by then."""
+
+
+def daily_schedule(deployment: Deployment) -> ScheduleDefinition:
+    """Each morning every table of yesterday, with its checks. Fails, and so alerts, where yesterday was not delivered.
+
+    A training set is made of all days, when somebody wants one: not here.
+    """
+    settings = deployment.settings
+
+    def request(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+        zone = ZoneInfo(settings.timezone)
+        yesterday = context.scheduled_execution_time.astimezone(zone).date() - timedelta(days=1)
+        calendar = DayRange(settings.calendar_start, settings.end_date or yesterday)
+        if yesterday not in calendar:
+            return SkipReason(f"{yesterday} is not within the calendar, {calendar}.")
+        return RunRequest(run_key=yesterday.isoformat(), partition_key=yesterday.isoformat())
+
+    return ScheduleDefinition(
+        name="compute_yesterday",
+        description="Every table of the day before; what it changes on other days is for restate_late_data.",
+        job=define_asset_job(
+            "all_tables",
+            AssetSelection.assets(*deployment.contracts),
+            description="Every table of one day, and its checks.",
+            partitions_def=daily_partitions(settings),
+        ),
+        cron_schedule=EARLY_MORNING,
+        execution_timezone=settings.timezone,
+        execution_fn=request,
+        default_status=DefaultScheduleStatus.STOPPED,
+    )
 
 
 def label_schedule(deployment: Deployment) -> ScheduleDefinition:
