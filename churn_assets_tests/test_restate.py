@@ -251,7 +251,7 @@ class Deliveries(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_any_order_of_arrival_converges_to_the_same_bytes(landed: Path) -> None:
     write_settings(landed, end_date=day(FEW))
     for number in range(FEW + 1, DAYS + 1):
