@@ -114,6 +114,7 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
     )
 
 
+@pytest.mark.long
 def test_demo_makes_a_world_and_says_where_to_look(tmp_path: Path) -> None:
     done = churn(tmp_path / "data", "demo", "--users", 20, "--days", 3)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -25,6 +25,7 @@ from worlds import (
     withdraw,
 )
 
+pytestmark = pytest.mark.long
 MODULE = ("-m", "churn_assets.definitions")
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from churn_assets.assets.step import Block, Step
 from churn_assets.assets.steps import all_steps
+from churn_assets.automation.backfill import current_ledger
+from churn_assets.warehouse import Ledger
 from worlds import DAYS, day, days, deployment_of, query, write_settings
 
 
@@ -19,7 +21,10 @@ def user_features(data: Path) -> Step:
 
 
 def test_a_selection_under_its_own_name_reads_its_part_of_the_window_besides_the_table(computed: Path) -> None:
-    inputs = user_features(computed)._load(deployment_of(computed), Block(days(DAYS)))
+    deployment = deployment_of(computed)
+    with deployment.warehouse.reading() as connection:
+        ledger = Ledger.read(connection)
+        inputs = user_features(computed)._load(deployment, ledger, Block(days(DAYS)), connection)
     seen = {name: set(frame["as_of_date"].dt.date) for name, frame in inputs.frames.items() if "as_of_date" in frame}
     assert seen["attributes"] == {day(DAYS)}, "the days themselves"
     assert seen["user_day_grid"] == set(days(1, DAYS)), "the whole window"
@@ -39,5 +44,6 @@ def test_rows_of_other_days_than_the_blocks_own_count_for_what_reading_them_cost
     ((own, whole),) = query(
         computed, f"SELECT count(*) FILTER (as_of_date = '{day(DAYS)}'), count(*) FROM churn.user_day_grid"
     )
-    blocks = list(step._blocks(deployment_of(computed), days(DAYS)))
+    deployment = deployment_of(computed)
+    blocks = list(step._blocks(deployment, current_ledger(deployment), days(DAYS)))
     assert len(blocks) == -(-int(own + beyond * (whole - own)) // 10)

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from churn_assets.calendar import DayRange, Window
 from churn_assets.contracts import Column, Contract, Kind
-from churn_assets.errors import ChurnError, RefusedFrame
+from churn_assets.errors import ChurnError, RefusedFrame, WarehouseBusy
 from churn_assets.transforms.parsing import integer_ids
 from churn_assets.warehouse import Ledger, Publication, Published, Warehouse, publish, read_days
 from churn_assets.warehouse.connection import CONFIG
@@ -619,7 +619,7 @@ def test_waiting_too_long_for_another_of_our_writers_is_the_same_sentence(wareho
         other = threading.Thread(target=try_it)
         other.start()
         other.join(20)
-    assert [type(error) for error in outcome] == [ChurnError]
+    assert [type(error) for error in outcome] == [WarehouseBusy]
     assert "held elsewhere for more than 0.2 seconds" in str(outcome[0])
 
 
