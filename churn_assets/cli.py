@@ -262,7 +262,9 @@ def export(
         days=DayRange(_date(start) or date.min, _date(end) or date.max),
         block_rows=deployment.settings.block_rows,
     )
-    console.print(f"{rows:,} rows of {days:,} days of {table} in {escape(str(path))}.", soft_wrap=True)
+    console.print(
+        f"{rows:,} rows of {days:,} {'day' if days == 1 else 'days'} of {table} in {escape(str(path))}.", soft_wrap=True
+    )
 
 
 def _exported_file(table: str, out: Path | None, file_format: Format | None) -> tuple[Format, Path]:
@@ -311,6 +313,7 @@ def _generate(data: Path | None, *, start: date, days: int, **options: Any) -> S
 
 def _backfill(deployment: Deployment, asked: DayRange, select: str | None, *, force: bool) -> bool:
     with console.status("Loading the graph ..."):
+        from churn_assets.assets.training_step import too_few_days
         from churn_assets.automation.backfill import backfill as run_backfill
         from churn_assets.automation.backfill import failing_blocking_checks, planned
         from churn_assets.graph import build_definitions
@@ -332,6 +335,8 @@ def _backfill(deployment: Deployment, asked: DayRange, select: str | None, *, fo
         console.print(f"Everything is up to date, {asked}.")
     else:
         _show_report(report)
+    if todo.training_set and report.succeeded and (few := too_few_days(deployment)):
+        console.print(f"No training set yet. {few}", soft_wrap=True)
     return report.succeeded
 
 

@@ -22,6 +22,7 @@ from churn_assets.errors import ChurnError
 from churn_assets.figures import Picture
 from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
+from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.reading import Bucket
 
 OVERLAP = 4
@@ -167,7 +168,7 @@ class Step:
         )
         for contract in others:
             parts = [part for part in collected[contract.table] if len(part)] or [contract.empty()]
-            whole = self.combine.get(contract.table, _appended)
+            whole = self.combine.get(contract.table, stacked)
             frame = parts[0] if len(parts) == 1 else contract.typed(whole(parts))
             yield Publication(contract, days, [frame], input_hashes, version, run_id, landed=self.landed)
 
@@ -223,7 +224,3 @@ class Step:
 
 def _given(inputs: Inputs) -> Inputs:
     return inputs
-
-
-def _appended(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(frames, ignore_index=True)

@@ -35,14 +35,25 @@ def make_training_set(deployment: Deployment) -> Manifest:
 
 def inputs_now(deployment: Deployment) -> TrainingInputs | None:
     """Of the version that is or would be made of what is published now; None where the days are too few."""
+    found = _inputs_now(deployment)
+    return found if isinstance(found, TrainingInputs) else None
+
+
+def too_few_days(deployment: Deployment) -> TooFewDays | None:
+    """Why nothing can be made of what is published now, where it cannot."""
+    found = _inputs_now(deployment)
+    return found if isinstance(found, TooFewDays) else None
+
+
+def _inputs_now(deployment: Deployment) -> TrainingInputs | TooFewDays | None:
     if not deployment.settings.warehouse_path.exists():
         return None
     try:
         with deployment.warehouse.reading() as connection:
             version = training_code_version(deployment)
             return find_inputs(connection, deployment.settings, deployment.contracts, version)
-    except TooFewDays:
-        return None
+    except TooFewDays as few:
+        return few
 
 
 def is_made(deployment: Deployment, inputs: TrainingInputs) -> bool:

@@ -21,6 +21,7 @@ from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
 from churn_assets.transforms import user_features
 from churn_assets.transforms.features import ATTRIBUTE_COLUMNS, COURSE_COLUMNS, LOOKBACK_COLUMNS, MONTH_COLUMNS
 from churn_assets.warehouse import Ledger, read_days
+from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.reading import Bucket
 
 SAMPLED_DAYS = 3
@@ -99,7 +100,7 @@ class _World:
     def with_rows(self, more: Mapping[str, pd.DataFrame], published: tuple[date, ...] = ()) -> _World:
         """The same with more rows, among the others: the order of rows says nothing."""
         frames = {
-            table: pd.concat([frame, more[table]]).sample(frac=1, random_state=SEED, ignore_index=True)
+            table: stacked([frame, more[table]]).sample(frac=1, random_state=SEED, ignore_index=True)
             for table, frame in self.frames.items()
         }
         return replace(self, frames=frames, published=self.published + published)

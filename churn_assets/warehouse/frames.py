@@ -107,3 +107,13 @@ def _encoded(values: Any) -> Any:
         values = (values if values.type == pa.string() else values.cast(pa.string())).dictionary_encode()
     whole = values.unify_dictionaries().combine_chunks()
     return whole if isinstance(whole, pa.Array) else pa.array([], pa.string()).dictionary_encode()
+
+
+def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of frames of the same columns, one frame after the other. Column by column: of whole frames pandas warns where a
+    column has no value in one of them.
+    """
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    return pd.DataFrame(
+        {name: pd.concat([f[name] for f in filled], ignore_index=True) for name in filled[0]}, copy=False
+    )
