@@ -116,16 +116,13 @@ def unmatched_events(
     not from the grid, so that the conservation check compares two independent computations.
     """
     ahead = np.timedelta64(max(lateness_days, signup_lookahead_days), "D")
-    events = clean_events[
-        clean_events["event_date"].between(pd.Timestamp(first_day), pd.Timestamp(last_day)).to_numpy()
-    ]
     versions = _versions(clean_users, lateness_days)
     first = versions[~versions["user_id"].duplicated()]
-    at = pd.Index(first["user_id"]).get_indexer(pd.Index(events["user_id"]))
+    at = pd.Index(first["user_id"]).get_indexer(pd.Index(clean_events["user_id"]))
     known = at >= 0
-    day = _days(events["event_date"])
+    day = _days(clean_events["event_date"])
     landed, signup, counts_from = (
-        np.where(known, _days(first[name])[at], FAR_FUTURE) if len(first) else np.full(len(events), FAR_FUTURE)
+        np.where(known, _days(first[name])[at], FAR_FUTURE) if len(first) else np.full(len(day), FAR_FUTURE)
         for name in ("landed", "signup_date", "counts_from")
     )
     # A version landed after the day's window has closed is unknown to that day, however much was loaded. One landed
@@ -133,9 +130,11 @@ def unmatched_events(
     known = known & (landed <= day + ahead)
     too_early = known & (day < signup)
     matched = known & (day >= signup) & (day >= counts_from)
-    codes: Any = np.where(too_early, 1, 0)
+    asked = (day >= np.datetime64(first_day, "D")) & (day <= np.datetime64(last_day, "D"))
+    unmatched = np.flatnonzero(asked & ~matched)
+    codes: Any = np.where(too_early[unmatched], 1, 0)
     reason = pd.Categorical.from_codes(codes, categories=pd.Index(["unknown_user", "before_signup"]))
-    return events.assign(reason=reason)[~matched].reset_index(drop=True)
+    return clean_events.take(unmatched).assign(reason=reason).reset_index(drop=True)
 
 
 def _versions(clean_users: pd.DataFrame, lateness_days: int) -> pd.DataFrame:
