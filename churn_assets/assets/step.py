@@ -185,15 +185,15 @@ class Step:
         self, deployment: Deployment, ledger: Ledger, block: Block, connection: duckdb.DuckDBPyConnection
     ) -> Inputs:
         start = deployment.settings.calendar_start
+        bucket = None
+        if self.bucket_by and block.bucket:
+            kind = deployment.contracts[self.outputs[0]].column(self.bucket_by).kind
+            bucket = Bucket(self.bucket_by, kind, *block.bucket)
         frames, published = {}, {}
         whole = {table: Selection() for table in self.reads}
         for name, part in {**whole, **self.selects}.items():
             table = part.of or name
             contract, window = deployment.contracts[table], part.window or self.reads[table]
-            bucket = None
-            if self.bucket_by and block.bucket:
-                kind = deployment.contracts[self.outputs[0]].column(self.bucket_by).kind
-                bucket = Bucket(self.bucket_by, kind, *block.bucket)
             days = window.of(block.days, start)
             frames[name] = read_days(
                 connection, contract, days, columns=part.columns, only=part.only, among=part.among, bucket=bucket

@@ -25,6 +25,7 @@ from churn_assets.transforms.features import (
 )
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
 from churn_assets.transforms.user_days import DAILY_EVENT_COLUMNS
+from churn_assets.warehouse.frames import stacked
 
 AnyStep = LandingStep | Step
 ACTIVITY: Mapping[str, Selection] = {
@@ -251,7 +252,7 @@ def _user_features(settings: Settings) -> Step:
         # Words too: the catalogue stores them.
         parameters=tuple((feature, feature.sees) for feature in FEATURES),
         # Each key bucket of a day told its definitions.
-        combine={"feature_catalogue": lambda parts: pd.concat(parts).drop_duplicates(["as_of_date", "feature"])},
+        combine={"feature_catalogue": lambda parts: stacked(parts).drop_duplicates(["as_of_date", "feature"])},
     )
 
 
@@ -305,8 +306,7 @@ def _parts(cleaned: Cleaned) -> tuple[pd.DataFrame, ...]:
 
 def _quality(reconciliation: list[pd.DataFrame]) -> dict[date, dict[str, Any]]:
     """Per landing day: the quality score and the counts behind it."""
-    filled = [part for part in reconciliation if len(part)] or reconciliation[:1]
-    by_day = pd.concat(filled).groupby("landing_date").sum(numeric_only=True)
+    by_day = stacked(reconciliation).groupby("landing_date").sum(numeric_only=True)
     notes: dict[date, dict[str, Any]] = {}
     for day, counts in zip(by_day.index, by_day.to_dict("records"), strict=True):
         score = quality_score(

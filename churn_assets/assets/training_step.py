@@ -5,6 +5,8 @@ Knows no Dagster, like the steps. It is none of them, because it makes no partit
 
 from __future__ import annotations
 
+import duckdb
+
 from churn_assets.assets.code_version import code_version
 from churn_assets.assets.step import Deployment
 from churn_assets.contracts import Contract
@@ -29,7 +31,7 @@ def training_code_version(deployment: Deployment) -> str:
 def make_training_set(deployment: Deployment) -> Manifest:
     """The version of what is published now, written if it does not exist. Raises TooFewDays."""
     with deployment.warehouse.reading() as connection:
-        inputs = find_inputs(connection, deployment.settings, deployment.contracts, training_code_version(deployment))
+        inputs = _found(deployment, connection)
         return write_training_set(connection, deployment.settings, deployment.contracts, inputs)
 
 
@@ -50,10 +52,14 @@ def _inputs_now(deployment: Deployment) -> TrainingInputs | TooFewDays | None:
         return None
     try:
         with deployment.warehouse.reading() as connection:
-            version = training_code_version(deployment)
-            return find_inputs(connection, deployment.settings, deployment.contracts, version)
+            return _found(deployment, connection)
     except TooFewDays as few:
         return few
+
+
+def _found(deployment: Deployment, connection: duckdb.DuckDBPyConnection) -> TrainingInputs:
+    version = training_code_version(deployment)
+    return find_inputs(connection, deployment.settings, deployment.contracts, version)
 
 
 def is_made(deployment: Deployment, inputs: TrainingInputs) -> bool:

@@ -91,33 +91,33 @@ def backfill(
     if not work.works and not (work.training_set and missing_training_set(deployment)):
         return report
     with dagster_instance(deployment) as instance, listening(on_progress):
+
+        def done(assets: Sequence[str], tags: Mapping[str, str]) -> ExecuteInProcessResult:
+            result = _execute(definitions, instance, assets, tags, raise_on_error=raise_on_error)
+            _note_checks(result, report)
+            if _interrupted(result):
+                raise KeyboardInterrupt
+            if not result.success:
+                report.failures += _failures(result, report)
+            return result
+
         for run in chain.from_iterable(map(narrowed, work.works)):
             inputs = {table for step in run.steps for table in step.reads} - set(run.tables)
             report.blocking += failing_blocking_checks(deployment, inputs, run.days)
             if report.blocking:
                 break
             on_run(run)
-            result = _execute(definitions, instance, run.tables, range_tags(run.days), raise_on_error=raise_on_error)
+            result = done(run.tables, range_tags(run.days))
             report.run_ids.append(result.run_id)
             report.partitions += sum(event.is_step_materialization for event in result.all_events)
-            _note_checks(result, report)
-            if _interrupted(result):
-                raise KeyboardInterrupt
             if not result.success:
-                report.failures += _failures(result, report)
                 break
         else:
-            if work.training_set and (missing := missing_training_set(deployment)):
+            missing = missing_training_set(deployment) if work.training_set else None
+            if missing:
                 report.blocking += _failing_inputs(deployment, work, missing)
-                if not report.blocking:
-                    result = _execute(definitions, instance, [TRAINING_SET], {}, raise_on_error=raise_on_error)
-                    _note_checks(result, report)
-                    if _interrupted(result):
-                        raise KeyboardInterrupt
-                    if result.success:
-                        report.training_set = missing.version
-                    else:
-                        report.failures += _failures(result, report)
+            if missing and not report.blocking and done([TRAINING_SET], {}).success:
+                report.training_set = missing.version
     return report
 
 

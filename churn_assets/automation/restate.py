@@ -11,6 +11,8 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Deployment
 from churn_assets.automation.backfill import Report, backfill, current_ledger, planned
@@ -71,13 +73,13 @@ def touched(deployment: Deployment, todo: Plan) -> list[Touched]:
         return []
     steps = {step.name: step for work in todo.works for step in work.steps}
     days = {name: {day for work in todo.works if name in work.tables for day in work.days} for name in steps}
-    arriving = {
-        step.source: dict(_arriving(deployment, step.source, days[step.name]))
-        for step in steps.values()
-        if isinstance(step, LandingStep)
-    }
     found = []
     with deployment.warehouse.reading() as connection:
+        arriving = {
+            step.source: dict(_arriving(connection, deployment, step.source, days[step.name]))
+            for step in steps.values()
+            if isinstance(step, LandingStep)
+        }
         for name, step in steps.items():
             times = published_times(connection, name)
             since = {day: times[day] for day in days[name] if day in times}
@@ -90,10 +92,11 @@ def touched(deployment: Deployment, todo: Plan) -> list[Touched]:
     return found
 
 
-def _arriving(deployment: Deployment, source: SourceName, days: set[date]) -> Iterator[tuple[date, list[str]]]:
+def _arriving(
+    connection: duckdb.DuckDBPyConnection, deployment: Deployment, source: SourceName, days: set[date]
+) -> Iterator[tuple[date, list[str]]]:
     """The files of each landing day that are not as they were published."""
-    with deployment.warehouse.reading() as connection:
-        published = published_files(connection, source, DayRange(min(days), max(days)))
+    published = published_files(connection, source, DayRange(min(days), max(days)))
     for day in days:
         now = current_digests(deployment.settings.landing_dir, source, day)
         yield day, list(changed_files(published.get(day, {}), now))

@@ -144,9 +144,10 @@ def _same_as_published(stored: Stored, days: DayRange, disturbed: Any) -> Mappin
     """One verdict for all days: what is tried on the sampled ones is the code that made them all."""
     contract = stored.contracts["user_features"]
     rows_compared = rows_not_as_published = rows_disturbed = 0
-    sampled = list(_sampled(stored, days))
+    ledger = Ledger.read(stored.connection, ["user_features", "user_daily"])
+    sampled = list(_sampled(ledger, days))
     for day in sampled:
-        published, world = _sample(stored, day)
+        published, world = _sample(stored, ledger, day)
         alone, with_more = world.features(contract), disturbed(world).features(contract)
         with_more = with_more[with_more["user_id"].isin(published["user_id"])].reset_index(drop=True)
         rows_compared += len(published)
@@ -161,25 +162,23 @@ def _same_as_published(stored: Stored, days: DayRange, disturbed: Any) -> Mappin
     return dict.fromkeys(days, Verdict(not rows_not_as_published and not rows_disturbed, figures))
 
 
-def _sampled(stored: Stored, days: DayRange) -> Iterator[date]:
-    ledger = Ledger.read(stored.connection, ["user_features"])
+def _sampled(ledger: Ledger, days: DayRange) -> Iterator[date]:
     there = [day for day in days if ledger.rows("user_features", day)]
     at = np.unique(np.linspace(0, len(there) - 1, SAMPLED_DAYS).round().astype(int)) if there else ()
     return (there[position] for position in at)
 
 
-def _sample(stored: Stored, day: date) -> tuple[pd.DataFrame, _World]:
+def _sample(stored: Stored, ledger: Ledger, day: date) -> tuple[pd.DataFrame, _World]:
     """Published features of about SAMPLED_USERS users, and all that may have gone into them."""
     contract, start = stored.contracts["user_features"], stored.settings.calendar_start
-    rows = Ledger.read(stored.connection, ["user_features"]).rows("user_features", day)
-    count = -(-rows // SAMPLED_USERS)
+    count = -(-ledger.rows("user_features", day) // SAMPLED_USERS)
     for number in range(count):
         bucket = Bucket("user_id", contract.column("user_id").kind, number, count) if count > 1 else None
         published = read_days(stored.connection, contract, DayRange(day, day), bucket=bucket)
         if len(published):
             break
     window = Window(back=LOOKBACK_DAYS - 1).of(DayRange(day, day), start)
-    landed = Window(back=LOOKBACK_DAYS - 1, ahead=stored.settings.lateness_days).of(DayRange(day, day), start)
+    landed = DayRange(window.first, day + timedelta(days=stored.settings.lateness_days))
     frames = {
         table: read_days(
             *(stored.connection, stored.contracts[table], landed if table == "clean_events" else window),
@@ -191,8 +190,7 @@ def _sample(stored: Stored, day: date) -> tuple[pd.DataFrame, _World]:
     }
     events = frames["clean_events"]
     frames["clean_events"] = events[events["event_date"] <= pd.Timestamp(day)]
-    known = Ledger.read(stored.connection, ["user_daily"]).of("user_daily")
-    world = _World(day, frames, tuple(day for day in window if day in known))
+    world = _World(day, frames, tuple(day for day in window if day in ledger.of("user_daily")))
     return published.sort_values("user_id", ignore_index=True), world
 
 

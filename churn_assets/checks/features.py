@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from churn_assets.calendar import DayRange
+from churn_assets.checks.invariants import as_the_grid
 from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
 
 RECOUNTED: Mapping[str, tuple[str, int]] = {
@@ -21,14 +22,7 @@ WEIGHT = "(1 + hash(user_id) % 1000)::BIGINT"
 
 def features_invariants() -> list[Check]:
     return [
-        Check(
-            table="user_features",
-            name="complete",
-            description="Each row of the day's grid has exactly one row of features.",
-            blocking=True,
-            judge=_complete,
-            reads=("user_day_grid",),
-        ),
+        as_the_grid("user_features"),
         Check(
             table="user_features",
             name="recounted",
@@ -38,18 +32,6 @@ def features_invariants() -> list[Check]:
             reads=("user_daily",),
         ),
     ]
-
-
-def _complete(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
-    query = f"""{EVERY_DAY},
-    grid AS (SELECT as_of_date AS day, count(*) AS rows FROM churn.user_day_grid WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
-    told AS (SELECT as_of_date AS day, count(*) AS rows, count(g.user_id) AS in_grid, count(DISTINCT user_id) AS users
-        FROM churn.user_features LEFT JOIN churn.user_day_grid g USING (user_id, as_of_date)
-        WHERE as_of_date BETWEEN $first AND $last GROUP BY 1)
-    SELECT day, coalesce(grid.rows, 0) AS grid_rows, coalesce(told.rows, 0) AS rows, coalesce(in_grid, 0) AS rows_in_grid,
-        coalesce(users, 0) AS users
-    FROM days LEFT JOIN grid USING (day) LEFT JOIN told USING (day)"""
-    return {day: Verdict(len(set(f.values())) == 1, f) for day, f in stored.by_day(query, days).items()}
 
 
 def _recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:

@@ -55,6 +55,33 @@ def invariants() -> list[Check]:
     ]
 
 
+def as_the_grid(table: str) -> Check:
+    """Of a table with a row for each user-day: those of the grid, each once."""
+    query = f"""{EVERY_DAY},
+    told AS (SELECT user_id, as_of_date FROM churn.{table} WHERE as_of_date BETWEEN $first AND $last),
+    grid AS (SELECT user_id, as_of_date FROM churn.user_day_grid WHERE as_of_date BETWEEN $first AND $last),
+    rows AS (SELECT as_of_date AS day, count(*) AS n FROM told GROUP BY 1),
+    users AS (SELECT as_of_date AS day, count(*) AS n FROM grid GROUP BY 1),
+    without AS (SELECT as_of_date AS day, count(*) AS n FROM grid ANTI JOIN told USING (user_id, as_of_date) GROUP BY 1)
+    SELECT day, coalesce(rows.n, 0) AS rows, coalesce(users.n, 0) AS grid_rows, coalesce(without.n, 0) AS grid_rows_without_one
+    FROM days LEFT JOIN rows USING (day) LEFT JOIN users USING (day) LEFT JOIN without USING (day)"""
+
+    def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+        return {
+            day: Verdict(f["rows"] == f["grid_rows"] and f["grid_rows_without_one"] == 0, f)
+            for day, f in stored.by_day(query, days).items()
+        }
+
+    return Check(
+        table=table,
+        name="complete",
+        description="Each row of the day's grid has exactly one row here, and no other user has.",
+        blocking=True,
+        judge=judge,
+        reads=("user_day_grid",),
+    )
+
+
 def _reconciled(source: SourceName) -> Check:
     # Per file: what the reader counted, what is stored as read, and where those rows are stored now.
     query = f"""{EVERY_DAY},

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from churn_assets.calendar import DayRange
+from churn_assets.checks.invariants import as_the_grid
 from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
 from churn_assets.label_settings import LabelSettings
 from churn_assets.warehouse.ledger import LEDGER_TABLE
@@ -16,14 +17,7 @@ _HIDES_HORIZON = "{day} + {horizon} >= o.first AND {day} < o.last"
 
 def labels_invariants() -> list[Check]:
     return [
-        Check(
-            table="churn_labels",
-            name="complete",
-            description="Each day has exactly one label row for each grid row.",
-            blocking=True,
-            judge=_complete,
-            reads=("user_day_grid",),
-        ),
+        as_the_grid("churn_labels"),
         Check(
             table="churn_labels",
             name="observed",
@@ -42,21 +36,6 @@ def labels_invariants() -> list[Check]:
             reads=("user_daily",),
         ),
     ]
-
-
-def _complete(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
-    query = f"""{EVERY_DAY},
-    told AS (SELECT user_id, as_of_date FROM churn.churn_labels WHERE as_of_date BETWEEN $first AND $last),
-    grid AS (SELECT user_id, as_of_date FROM churn.user_day_grid WHERE as_of_date BETWEEN $first AND $last),
-    labels AS (SELECT as_of_date AS day, count(*) AS n FROM told GROUP BY 1),
-    users AS (SELECT as_of_date AS day, count(*) AS n FROM grid GROUP BY 1),
-    without AS (SELECT as_of_date AS day, count(*) AS n FROM grid ANTI JOIN told USING (user_id, as_of_date) GROUP BY 1)
-    SELECT day, coalesce(labels.n, 0) AS rows, coalesce(users.n, 0) AS grid_rows, coalesce(without.n, 0) AS grid_rows_without_label
-    FROM days LEFT JOIN labels USING (day) LEFT JOIN users USING (day) LEFT JOIN without USING (day)"""
-    return {
-        day: Verdict(f["rows"] == f["grid_rows"] and f["grid_rows_without_label"] == 0, f)
-        for day, f in stored.by_day(query, days).items()
-    }
 
 
 def _observed(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,41 +23,41 @@ NAMES = {BASELINE: "Baseline model", RECENCY: "Days since the last activity alon
 
 def precision_recall(curves: pd.DataFrame) -> Figure:
     """Precision over recall, a panel for each group of users. Needs an evaluation's `curves` with at least one row."""
-    groups = _groups(curves)
-    figure, panels = blank(
-        "Precision and recall",
-        "Of the users ranked highest: how many of those who churn are among them, and how many among them churn",
-        panels=(1,) * len(groups),
-        height=2 + 2.6 * len(groups),
-    )
-    for panel, (group, of_group) in zip(panels, groups.items(), strict=True):
+
+    def draw(panel: Axes, of_group: pd.DataFrame) -> None:
         for ranking, points in of_group.groupby("ranking"):
             panel.step(points["recall"], points["precision"], where="pre", **_line(str(ranking)))
         _chance(panel, float(of_group["precision"].iloc[-1]))
         panel.set_ylim(0, 1.02)
-        _named(panel, f"precision,\n{GROUPS[group]}")
         percents(panel.yaxis)
-    return _finished(figure, panels, "recall")
+
+    return _by_group(
+        curves,
+        "Precision and recall",
+        "Of the users ranked highest: how many of those who churn are among them, and how many among them churn",
+        draw,
+        names=("recall", "precision"),
+    )
 
 
 def lift(curves: pd.DataFrame) -> Figure:
     """How many times the churn rate the users ranked highest have, by their share, a panel for each group. Needs an evaluation's
     `curves` with at least one row.
     """
-    groups = _groups(curves)
-    figure, panels = blank(
-        "Lift",
-        "Churn rate of the users ranked highest, as a multiple of the churn rate of all, by the share of users ranked so",
-        panels=(1,) * len(groups),
-        height=2 + 2.6 * len(groups),
-    )
-    for panel, (group, of_group) in zip(panels, groups.items(), strict=True):
+
+    def draw(panel: Axes, of_group: pd.DataFrame) -> None:
         for ranking, points in of_group.groupby("ranking"):
             panel.plot(points["share"], points["lift"], **_line(str(ranking)))
         _chance(panel, 1)
         panel.set_ylim(bottom=0)
-        _named(panel, f"lift,\n{GROUPS[group]}")
-    return _finished(figure, panels, "share of users, ranked by likelihood to churn")
+
+    return _by_group(
+        curves,
+        "Lift",
+        "Churn rate of the users ranked highest, as a multiple of the churn rate of all, by the share of users ranked so",
+        draw,
+        names=("share of users, ranked by likelihood to churn", "lift"),
+    )
 
 
 def reliability(bins: pd.DataFrame) -> Figure:
@@ -82,9 +83,23 @@ def reliability(bins: pd.DataFrame) -> Figure:
     return _finished(figure, panels, "predicted probability of churn", legend=False)
 
 
-def _groups(curves: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _by_group(
+    curves: pd.DataFrame,
+    title: str,
+    subtitle: str,
+    draw: Callable[[Axes, pd.DataFrame], None],
+    *,
+    names: tuple[str, str],
+) -> Figure:
+    """A panel for each group that has a curve; `names` are those of both axes."""
     by_group = dict(list(curves.groupby("group")))
-    return {group: by_group[group] for group in GROUPS if group in by_group}
+    groups = [group for group in GROUPS if group in by_group]
+    figure, panels = blank(title, subtitle, panels=(1,) * len(groups), height=2 + 2.6 * len(groups))
+    below, beside = names
+    for panel, group in zip(panels, groups, strict=True):
+        draw(panel, by_group[group])
+        _named(panel, f"{beside},\n{GROUPS[group]}")
+    return _finished(figure, panels, below)
 
 
 def _line(ranking: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from churn_assets.contracts.features import (
     SUMS,
     WINDOWS,
 )
-from churn_assets.transforms.trailing import Matrix, Positions, UserDays, day_number, day_numbers
+from churn_assets.transforms.days import day_number, day_numbers
+from churn_assets.transforms.trailing import Matrix, Positions, UserDays
 
 MONTH = max(WINDOWS)
 BACK = MONTH - 1

@@ -11,9 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from churn_assets.contracts.metrics import MONTH_DAYS, OBSERVED_DAYS, WEEK_DAYS
+from churn_assets.transforms.days import NEVER, day_number, day_numbers
 
-NEVER = -(10**6)
-"""A day number long before any other: of a user who was not active yet."""
 Codes = npt.NDArray[np.int64]
 
 
@@ -38,13 +37,13 @@ def growth_daily(
     """
     users = pd.Index(user_day_grid["user_id"].unique())
     counts = _Counts(users, active_days)
-    day = _numbers(user_day_grid["as_of_date"])
+    day = day_numbers(user_day_grid["as_of_date"])
     order = np.argsort(day, kind="stable")
     day, user = day[order], users.get_indexer(pd.Index(user_day_grid["user_id"]))[order]
-    signup = _numbers(user_day_grid["signup_date"])[order]
-    known = {_number(day) for day in published}
+    signup = day_numbers(user_day_grid["signup_date"])[order]
+    known = {day_number(day) for day in published}
     rows = []
-    for today in range(_number(first_day), _number(last_day) + 1):
+    for today in range(day_number(first_day), day_number(last_day) + 1):
         of_day = slice(*np.searchsorted(day, [today, today + 1]))
         observed = {days: sum(today - back in known for back in range(days)) for days in OBSERVED_DAYS}
         rows.append(
@@ -62,7 +61,7 @@ class _Counts:
 
     def __init__(self, users: pd.Index[Any], active_days: pd.DataFrame) -> None:
         user = users.get_indexer(pd.Index(active_days["user_id"]))
-        day = _numbers(active_days["as_of_date"])[user >= 0]
+        day = day_numbers(active_days["as_of_date"])[user >= 0]
         order = np.argsort(day, kind="stable")
         self._user, self._day = user[user >= 0][order], day[order]
         self._last, self._last_before = (_LastActive(len(users), self._user, self._day) for _ in range(2))
@@ -121,12 +120,3 @@ def _as_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 def _count(which: npt.NDArray[np.bool_]) -> int:
     return int(np.count_nonzero(which))
-
-
-def _numbers(days: pd.Series[Any]) -> Codes:
-    """Days as numbers, counted from 1970."""
-    return days.to_numpy().astype("datetime64[D]").astype("int64")
-
-
-def _number(day: date) -> int:
-    return int(np.datetime64(day, "D").astype("int64"))

@@ -18,6 +18,7 @@ import pandas as pd
 
 from churn_assets.contracts.learning import CENSOR_REASONS
 from churn_assets.label_settings import LabelSettings, Outage
+from churn_assets.transforms.days import day_number, day_numbers
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -75,15 +76,15 @@ class _Axis:
 
     def __init__(self, first_day: date, last_day: date, rules: LabelSettings) -> None:
         self.horizon = rules.horizon_days
-        self._origin = _number(first_day) - (rules.at_risk_days - 1)
+        self._origin = day_number(first_day) - (rules.at_risk_days - 1)
         self.length = self.at(last_day) + self.horizon + 1
 
     def at(self, day: date) -> int:
         """May lie outside of [0, length)."""
-        return _number(day) - self._origin
+        return day_number(day) - self._origin
 
     def positions(self, days: pd.Series[Any]) -> Ints:
-        return days.to_numpy().astype("datetime64[D]").astype("int64") - self._origin
+        return day_numbers(days) - self._origin
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,3 @@ def _took_part(rows: _Rows, axis: _Axis, events: pd.DataFrame, first: int) -> Bo
     earliest = np.full(len(rows.users), NEVER)
     np.minimum.at(earliest, user[relevant], day[relevant])
     return np.where(rows.day < first, before, earliest[rows.user] <= rows.day)
-
-
-def _number(day: date) -> int:
-    return int(np.datetime64(day, "D").astype("int64"))

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-NEVER = -(10**6)
-"""A day number long before any other: of a user who has not had one."""
+from churn_assets.transforms.days import NEVER
+
 Matrix = npt.NDArray[Any]
 Positions = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -89,12 +88,3 @@ class UserDays:
         steps = np.bincount(begins * len(self.users) + pair // codes, minlength=size)
         steps -= np.bincount(ends * len(self.users) + pair // codes, minlength=size)
         return np.cumsum(steps.reshape(shape), axis=0)[:-1]
-
-
-def day_numbers(days: pd.Series[Any]) -> Positions:
-    """Days as numbers, counted from 1970."""
-    return days.to_numpy().astype("datetime64[D]").astype("int64")
-
-
-def day_number(day: date) -> int:
-    return int(np.datetime64(day, "D").astype("int64"))

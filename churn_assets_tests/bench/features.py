@@ -10,7 +10,7 @@ USERS = 100_000
 
 def one_day_of_features(store: Store) -> Benchmark:
     users, day = store.users(USERS), nth_day(DAYS)
-    data = store.computed(store.world(users), module("features_day"))
+    data = store.computed(store.world(users), module("plain_loop"))
     return Benchmark(
         name="features",
         work=f"user_features of day {DAYS}, {users:,} users, without Dagster",

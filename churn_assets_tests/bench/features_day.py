@@ -1,4 +1,4 @@
-"""user_features of one day by the product's own step, published: no Dagster, no checks. Or the tables it reads, of all days."""
+"""user_features of one day by the product's own step, published: no Dagster, no checks."""
 
 import sys
 from datetime import date
@@ -8,23 +8,14 @@ from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
 from churn_assets.calendar import DayRange
 from churn_assets.settings import Settings
-from churn_assets.warehouse import publish
-
-READ_GROUPS = ("landing", "cleaned", "user_days")
+from churn_assets_tests.bench.plain_loop import published
 
 
-def build(data: Path, day: date | None) -> None:
-    """Features of `day`, or (None) what features are made from, of the whole calendar."""
-    settings = Settings.load(data)
-    last = settings.end_date or settings.calendar_start
-    days = DayRange(day, day) if day else DayRange(settings.calendar_start, last)
-    deployment = Deployment(settings)
-    for step in all_steps(settings):
-        if step.name == "user_features" if day else step.group in READ_GROUPS:
-            with deployment.warehouse.writing() as connection:
-                for publication in step.publications(deployment, days):
-                    publish(connection, publication)
+def build(data: Path, day: date) -> None:
+    deployment = Deployment(Settings.load(data))
+    steps = [step for step in all_steps(deployment.settings) if step.name == "user_features"]
+    published(deployment, steps, DayRange(day, day))
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), date.fromisoformat(sys.argv[2]) if len(sys.argv) > 2 else None)
+    build(Path(sys.argv[1]), date.fromisoformat(sys.argv[2]))

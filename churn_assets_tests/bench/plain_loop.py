@@ -3,10 +3,11 @@ training set: no Dagster, no checks. They are the ones that the opponents make t
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from churn_assets.assets.step import Deployment
-from churn_assets.assets.steps import all_steps
+from churn_assets.assets.steps import AnyStep, all_steps
 from churn_assets.assets.training_step import make_training_set
 from churn_assets.calendar import DayRange
 from churn_assets.settings import Settings
@@ -20,12 +21,17 @@ def build(data: Path, groups: tuple[str, ...] = USER_DAYS) -> None:
     if settings.end_date is None:
         raise SystemExit(f"{data} has no end_date.")
     deployment, days = Deployment(settings), DayRange(settings.calendar_start, settings.end_date)
-    for step in (step for step in all_steps(settings) if step.group in groups):
+    published(deployment, [step for step in all_steps(settings) if step.group in groups], days)
+    if "learning" in groups:
+        make_training_set(deployment)
+
+
+def published(deployment: Deployment, steps: Iterable[AnyStep], days: DayRange) -> None:
+    """Compute and publish the steps' tables, one after the other."""
+    for step in steps:
         for publication in step.publications(deployment, days):
             with deployment.warehouse.writing() as connection:
                 publish(connection, publication)
-    if "learning" in groups:
-        make_training_set(deployment)
 
 
 if __name__ == "__main__":
