@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from churn_assets import __version__
+from churn_assets.commands.quarantine import quarantine
 from churn_assets.errors import ChurnError
 from churn_assets.settings import SETTINGS_FILE, Settings
 
@@ -521,6 +522,9 @@ def _days_bar(what: str, total: int | None = None) -> Iterator[Callable[[date], 
     with _bar("days") as progress:
         task = progress.add_task(what, total=total)
         yield lambda day: progress.update(task, advance=1, description=f"{what} {day}")
+
+
+cli.add_command(quarantine)
 
 
 def main() -> None:

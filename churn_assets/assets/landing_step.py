@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -16,6 +16,7 @@ import pyarrow as pa
 from churn_assets.assets.code_version import code_version
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import SAME_DAY, DayRange, RowCounts, Window, chunks
+from churn_assets.contracts import Contract
 from churn_assets.landing.folder import current_day_digest, day_digest, delivered_files
 from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
@@ -87,8 +88,7 @@ class LandingStep:
                 digests[day] = {one.name: one.file.digest for one in today}
                 landed += today
             notes.append(files.typed(_notes(landed)))
-            table = pa.concat_tables(one.table for one in landed)
-            return raw.typed(to_frame(raw.columns, table))
+            return _stacked(raw, landed)
 
         def input_hashes(_: duckdb.DuckDBPyConnection) -> Mapping[date, str]:
             return {day: day_digest(files) for day, files in digests.items()}
@@ -98,6 +98,11 @@ class LandingStep:
         yield Publication(raw, days, blocks, input_hashes, version, run_id, landed=self.landed, files=read)
         noted = files.typed(pd.concat(notes, ignore_index=True))
         yield Publication(files, days, [noted], input_hashes, version, run_id, landed=self.landed)
+
+    def read(self, deployment: Deployment, days: Iterable[date]) -> pd.DataFrame:
+        """What `raw_*` would hold of these days were they published now. Raises RefusedFile."""
+        landed = [one for day in days for one in self._read_day(deployment, day)]
+        return _stacked(deployment.contracts[self.name], landed)
 
     def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
         landing_dir = deployment.settings.landing_dir
@@ -113,6 +118,10 @@ class LandingStep:
             for day in days
         ]
         yield from chunks(days, deployment.settings.block_rows, RowCounts(days.first, sizes))
+
+
+def _stacked(raw: Contract, landed: list[_Landed]) -> pd.DataFrame:
+    return raw.typed(to_frame(raw.columns, pa.concat_tables(one.table for one in landed)))
 
 
 def _notes(landed: list[_Landed]) -> pd.DataFrame:

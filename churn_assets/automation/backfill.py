@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ class Report:
 
 def planned(
     deployment: Deployment,
-    asked: DayRange | None = None,
+    asked: Collection[date] | None = None,
     *,
     tables: set[str] | None = None,
     force: bool = False,
