@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from churn_assets import __version__
+from churn_assets.commands.erase import erase
 from churn_assets.commands.quarantine import quarantine
 from churn_assets.errors import ChurnError
 from churn_assets.settings import SETTINGS_FILE, Settings
@@ -525,6 +526,7 @@ def _days_bar(what: str, total: int | None = None) -> Iterator[Callable[[date], 
 
 
 cli.add_command(quarantine)
+cli.add_command(erase)
 
 
 def main() -> None:

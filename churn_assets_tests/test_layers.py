@@ -35,6 +35,7 @@ TRANSFORMS_ALLOWED = {"pandas", "numpy", "pyarrow"}
 CLOCKS_ALLOWED = {
     "calendar": "without an end date the calendar ends yesterday",
     "warehouse.ledger": "published_at",
+    "automation.erasure_record": "when a user was erased",
     "checks.graph": "when a check was evaluated, as Dagster wants to be told",
 }
 """Where the wall clock may be read: each says what for, and none of it enters a row."""

@@ -17,6 +17,7 @@ from churn_assets.assets.code_version import code_version
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import SAME_DAY, DayRange, RowCounts, Window, chunks
 from churn_assets.contracts import Contract
+from churn_assets.landing.erased import Erased
 from churn_assets.landing.folder import current_day_digest, day_digest, delivered_files
 from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
@@ -106,9 +107,9 @@ class LandingStep:
 
     def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
         landing_dir = deployment.settings.landing_dir
-        own = deployment.settings.source(self.source)
+        own, erased = deployment.settings.source(self.source), Erased.of(deployment.settings)
         for path in delivered_files(landing_dir, self.source, day):
-            file = read_file(path, source=self.source, settings=own, landing_dir=landing_dir)
+            file = read_file(path, source=self.source, settings=own, landing_dir=landing_dir, erased=erased)
             yield _Landed(day, path.relative_to(landing_dir).as_posix(), file)
 
     def _blocks(self, deployment: Deployment, days: DayRange) -> Iterator[DayRange]:
@@ -130,6 +131,7 @@ def _notes(landed: list[_Landed]) -> pd.DataFrame:
             "landing_date": np.array([one.day for one in landed], dtype="datetime64[us]"),
             "source_file": pd.Categorical([one.name for one in landed]),
             "rows_read": np.array([len(one.file.table) for one in landed], dtype="int64"),
+            "rows_erased": np.array([one.file.rows_erased for one in landed], dtype="int64"),
             "digest": [one.file.digest for one in landed],
             "columns_added": [json.dumps(one.file.drift.added) for one in landed],
             "columns_missing": [json.dumps(one.file.drift.missing) for one in landed],

@@ -89,6 +89,14 @@ class Warehouse:
                 delattr(_writing, self._file)
                 connection.close()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else writes, and the file holds everything: no log is beside it. It is not open here either."""
+        with self._writer_lock():
+            if self.path.exists():
+                self._connect(read_only=False).close()
+            yield
+
     def _outer(self) -> duckdb.DuckDBPyConnection | None:
         return getattr(_writing, self._file, None)
 
