@@ -89,11 +89,12 @@ def find_user(deployment: Deployment, user: str) -> Found:
     def is_sought(ids: list[str]) -> list[bool]:
         return sought.holds(ids).tolist()
 
+    text = own if is_unmistakable(own, id_type) else None
     found = Found(
         sought=sought,
-        text=own if is_unmistakable(own, id_type) else None,
+        text=text,
         files=list(search_landing(settings, sought)),
-        tables=_tables_with(deployment, sought),
+        tables=_tables_with(deployment, sought, text),
         training_sets=versions_with(settings.training_sets_dir, is_sought),
         exports=list(exports_with(settings.data_dir, is_sought, apart=_own_folders(deployment))),
         earlier=erasure_record.latest(settings, sought),
@@ -141,7 +142,8 @@ def erase_from_landing(deployment: Deployment, found: Found) -> None:
 def erase_from_tables(deployment: Deployment, found: Found) -> None:
     if deployment.settings.warehouse_path.exists():
         with deployment.warehouse.writing() as connection:
-            remove_users_rows(connection, deployment.contracts.values(), _in_tables(deployment, found.sought))
+            tables = deployment.contracts.values()
+            remove_users_rows(connection, tables, _in_tables(deployment, found.sought), found.text)
 
 
 def erase_copies(deployment: Deployment, found: Found) -> None:
@@ -172,11 +174,12 @@ def erase_traces(deployment: Deployment, found: Found) -> None:
     rewrite(deployment.warehouse)
 
 
-def _tables_with(deployment: Deployment, sought: Erased) -> dict[str, int]:
+def _tables_with(deployment: Deployment, sought: Erased, text: str | None) -> dict[str, int]:
     if not deployment.settings.warehouse_path.exists():
         return {}
     with deployment.warehouse.reading() as connection:
-        return count_users_rows(connection, deployment.contracts.values(), _in_tables(deployment, sought))
+        tables = deployment.contracts.values()
+        return count_users_rows(connection, tables, _in_tables(deployment, sought), text)
 
 
 def _in_tables(deployment: Deployment, sought: Erased) -> Callable[[str, list[str]], list[bool]]:

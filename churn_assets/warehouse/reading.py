@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import duckdb
 import pandas as pd
@@ -43,13 +42,13 @@ def read_days(
     *,
     columns: tuple[str, ...] | None = None,
     only: str | None = None,
-    among: tuple[str, tuple[Any, ...]] | None = None,
+    among: tuple[str, tuple[str, ...]] | None = None,
     bucket: Bucket | None = None,
 ) -> pd.DataFrame:
     """Published rows of `contract` on `days` (None: all), with the contract's types. No table yet: no rows.
 
-    `only` names a flag column: rows where it is not true are left out. `among` names a column and the values of which
-    a row must have one.
+    `only` names a flag column: rows where it is not true are left out. `among` names a column of text and the values
+    of which a row must have one.
     """
     chosen = contract.columns if columns is None else tuple(contract.column(name) for name in columns)
     if not table_exists(connection, contract.table):
@@ -61,7 +60,7 @@ def read_days(
         conditions.append(f"{quoted(contract.day)} BETWEEN {_literal(days.first)} AND {_literal(days.last)}")
     if only is not None:
         conditions.append(quoted(only))
-    values: dict[str, list[Any]] = {}
+    values: dict[str, list[str]] = {}
     if among is not None:
         conditions.append(f"{quoted(among[0])} IN (SELECT unnest($values))")
         values = {"values": list(among[1])}
