@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,13 +35,17 @@ from erasure_worlds import (
     places_naming,
     report_in_a_line,
     restate_in_a_plain_loop,
+    text_world,
     write_file,
 )
 from worlds import (
+    BIN,
+    command,
     day,
     deliver,
     deployment_of,
     differing,
+    environment,
     hashes,
     query,
     run_plainly,
@@ -189,6 +196,8 @@ def test_copies_without_the_user_stay(whole: Path, without_restatement: None) ->
 
 def test_deleted_rows_stay_in_duckdb_s_file_until_it_is_written_anew(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "it's a warehouse.duckdb")
+    (tmp_path / "it's a warehouse.duckdb.tmp").mkdir()
+    (tmp_path / "it's a warehouse.duckdb.tmp/spilled").write_text(NEEDLE)
     kept = [("kept", {"a": 1}, ["x"]), ("kept too", None, None)]
     with warehouse.writing() as connection:
         connection.execute("CREATE TABLE t (id VARCHAR NOT NULL, s STRUCT(a BIGINT), l VARCHAR[])").fetchall()
@@ -206,7 +215,30 @@ def test_deleted_rows_stay_in_duckdb_s_file_until_it_is_written_anew(tmp_path: P
         assert connection.execute("SELECT is_nullable FROM duckdb_columns() ORDER BY column_index").fetchall()[0] == (
             False,
         )
-    assert [path.name for path in tmp_path.iterdir() if "rewritten" in path.name] == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "it's a warehouse.duckdb",
+        "it's a warehouse.duckdb.lock",
+    ]
+
+
+def test_an_integer_id_is_gone_from_every_table_too(computed: Path, tmp_path: Path) -> None:
+    counts = "SELECT count(*) FROM churn.{} WHERE user_id::VARCHAR IN ('3', '03', '3.0')"
+    tables = [
+        table for table, contract in deployment_of(computed).contracts.items() if "user_id" in contract.column_names
+    ]
+    write_file(
+        computed / f"landing/events/date={day(9)}/odd.jsonl",
+        [{"event_id": 7, "user_id": user, "event_time": "someday", "event_type": "login"} for user in ("03", 3.0)],
+    )
+    run_plainly(computed)
+    assert [query(computed, counts.format(table)) for table in ("quarantined_events", "user_daily")] == [
+        [(2,)],
+        [(12,)],
+    ]
+    shown = erase(computed, "3.0", "--yes")
+    assert shown.exit_code == 0, shown.output
+    assert {table: query(computed, counts.format(table)) for table in tables} == dict.fromkeys(tables, [(0,)])
+    assert not differing(hashes(computed), hashes(fresh(computed, tmp_path / "fresh")))
 
 
 # --- the record ---
@@ -393,3 +425,38 @@ def test_killed_in_every_step_and_run_again_it_ends_in_the_same_state(
     assert [path.name for path in whole.rglob("*") if path.suffix in (".erasing", ".rewritten", ".new")] == []
     (entry,), (expected,) = record(whole)["erasures"], record(erased)["erasures"]  # type: ignore[misc]
     assert entry["found"] == expected["found"] and entry["finished_at"]
+
+
+@pytest.mark.long
+def test_killed_as_a_real_process_and_run_again_with_every_run_check_and_log(
+    tmp_path: Path, with_dagster: None
+) -> None:
+    data = tmp_path / "data"
+    text_world(data)
+    odd = f"event_id,user_id,event_time,event_type\nt,{NEEDLE},2026-01-06T08:00:00,nap of {NEEDLE}\n"
+    deliver(data, "events", day(6), odd, "odd.csv")
+    for arguments in (("backfill",), ("report",)):
+        done = command("churn-assets", "--data", data, *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    named = list(places_naming(data, NEEDLE))
+    assert any(place.startswith("dagster_home/history") for place in named), "an unknown event type is named in a check"
+    moments = random.Random(7)
+    for _ in range(2):
+        process = subprocess.Popen(
+            [BIN / "churn-assets", "--data", data, "erase", NEEDLE, "--yes"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while process.poll() is None and not (data / "erasures.json").exists():
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0, 4))
+        process.kill()
+        process.wait(60)
+    done = command("churn-assets", "--data", data, "erase", NEEDLE, "--yes", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(places_naming(data, NEEDLE)) == []
+    assert not [finding for _, _, findings in verify(deployment_of(data)) for finding in findings]
+    assert not differing(hashes(data), hashes(fresh(data, tmp_path / "fresh")))
+    assert NEEDLE not in done.stdout + done.stderr

@@ -6,6 +6,7 @@ copy has none.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,8 @@ from churn_assets.errors import ChurnError
 from churn_assets.warehouse.connection import Warehouse
 
 SUFFIX = ".rewritten"
+SPILLED = ".tmp"
+"""Of the folder in which DuckDB keeps what does not fit into memory; one that was killed leaves it behind."""
 
 
 def rewrite(warehouse: Warehouse) -> None:
@@ -27,6 +30,7 @@ def rewrite(warehouse: Warehouse) -> None:
     with warehouse.alone():
         try:
             _remove(beside)
+            shutil.rmtree(path.with_name(path.name + SPILLED), ignore_errors=True)
             _copy(path, beside)
             beside.replace(path)
         except (duckdb.Error, OSError) as error:
