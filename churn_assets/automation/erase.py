@@ -6,7 +6,6 @@ end in the same state. docs/erasure.md says what is erased, and what is not ours
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,13 +103,7 @@ def find_user(deployment: Deployment, user: str) -> Found:
     return found
 
 
-def erase(
-    definitions: Definitions,
-    deployment: Deployment,
-    found: Found,
-    *,
-    raise_on_error: bool = False,
-) -> Outcome:
+def erase(definitions: Definitions, deployment: Deployment, found: Found, *, raise_on_error: bool = False) -> Outcome:
     """Do it. Where what depended on the user cannot be computed again, the report says why; the user is gone all the same."""
     settings, outcome = deployment.settings, Outcome()
     with erasure_record.one_at_a_time(settings):
@@ -144,6 +137,8 @@ def erase_from_tables(deployment: Deployment, found: Found) -> None:
         with deployment.warehouse.writing() as connection:
             tables = deployment.contracts.values()
             remove_users_rows(connection, tables, _in_tables(deployment, found.sought), found.text)
+            if found.text:
+                blot_out_of_file_names(connection, tables, found.text, BLOT)
 
 
 def erase_copies(deployment: Deployment, found: Found) -> None:
@@ -160,17 +155,14 @@ def renew_report(deployment: Deployment, found: Found) -> None:
         try:
             write_report(deployment, folder)
         except ChurnError:
-            shutil.rmtree(folder)
+            for path in (folder / PAGE, *folder.glob("*.png")):
+                path.unlink(missing_ok=True)
 
 
 def erase_traces(deployment: Deployment, found: Found) -> None:
-    """What is left of the user where no row is: names of files, logs, free blocks of the warehouse."""
-    settings = deployment.settings
+    """What is left of the user where no row is: logs, free blocks of the warehouse."""
     if found.text:
-        if settings.warehouse_path.exists():
-            with deployment.warehouse.writing() as connection:
-                blot_out_of_file_names(connection, found.text, BLOT)
-        blot_out(settings.dagster_home, found.text)
+        blot_out(deployment.settings.dagster_home, found.text)
     rewrite(deployment.warehouse)
 
 
