@@ -435,12 +435,13 @@ def test_killed_as_a_real_process_and_run_again_with_every_run_check_and_log(
     tmp_path: Path, with_dagster: None
 ) -> None:
     data = tmp_path / "data"
-    text_world(data)
-    odd = f"event_id,user_id,event_time,event_type\nt,{NEEDLE},2026-01-06T08:00:00,nap of {NEEDLE}\n"
-    deliver(data, "events", day(6), odd, "odd.csv")
-    for arguments in (("backfill",), ("report",)):
-        done = command("churn-assets", "--data", data, *arguments, cwd=tmp_path)
-        assert done.returncode == 0, done.stdout + done.stderr
+    text_world(data, last=3)
+    odd = f"event_id,user_id,event_time,event_type\nt,{NEEDLE},2026-01-02T08:00:00,nap of {NEEDLE}\n"
+    deliver(data, "events", day(2), odd, "odd.csv")
+    done = command("churn-assets", "--data", data, "backfill", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (data / "reports").mkdir()
+    (data / "reports/report.html").write_text(NEEDLE)
     named = list(places_naming(data, NEEDLE))
     assert any(place.startswith("dagster_home/history") for place in named), "an unknown event type is named in a check"
     process = subprocess.Popen(
@@ -460,4 +461,5 @@ def test_killed_as_a_real_process_and_run_again_with_every_run_check_and_log(
     assert list(places_naming(data, NEEDLE)) == []
     assert not [finding for _, _, findings in verify(deployment_of(data)) for finding in findings]
     assert not differing(hashes(data), hashes(fresh(data, tmp_path / "fresh")))
+    assert "As of 2026-01-03" in (data / "reports/report.html").read_text()
     assert NEEDLE not in done.stdout + done.stderr
