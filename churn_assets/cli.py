@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from churn_assets import __version__
 from churn_assets.errors import ChurnError
-from churn_assets.settings import SETTINGS_FILE, Settings
+from churn_assets.settings import DATA_DIR_VARIABLE, SETTINGS_FILE, Settings, default_data_dir
 
 if TYPE_CHECKING:
     from churn_assets.assets.step import Deployment
@@ -486,16 +487,20 @@ def _report(deployment: Deployment, folder: Path | None = None) -> list[Path]:
 
 
 def _show_next(settings: Settings, page: Path) -> None:
-    console.print(
-        f"""
-[bold]Where to look next[/bold]
-  make ui                          the graph, its partitions and checks, on http://127.0.0.1:3000
-  {page}            growth, retention, quality and data health: open it in a browser
-  churn-assets status              what is published
-  {settings.warehouse_path}            schema churn, one table per asset: open it with DuckDB or pandas
-  README.md                        your own data in five lines""",
-        soft_wrap=True,
-    )
+    command, ui = "churn-assets" if shutil.which("churn-assets") else sys.argv[0], "make ui"
+    if settings.data_dir != default_data_dir():
+        command, ui = f"{command} --data {settings.data_dir}", f"{DATA_DIR_VARIABLE}={settings.data_dir} {ui}"
+    places = {
+        ui: "the graph, its partitions and checks, on http://127.0.0.1:3000",
+        str(page): "growth, retention, quality and data health: open it in a browser",
+        f"{command} status": "what is published",
+        str(settings.warehouse_path): "schema churn, one table per asset: open it with DuckDB or pandas",
+        "README.md": "your own data in five lines",
+    }
+    width = max(map(len, places)) + 2
+    console.print("\n[bold]Where to look next[/bold]")
+    for place, what in places.items():
+        console.print(f"  {escape(place):<{width}}{what}", soft_wrap=True)
 
 
 def _date(day: datetime | None) -> date | None:

@@ -157,7 +157,7 @@ class Settings(BaseSettings):
 
         Raises ChurnError naming the file and each key that is wrong.
         """
-        folder = Path(data_dir or os.environ.get(DATA_DIR_VARIABLE) or "data")
+        folder = Path(data_dir or default_data_dir())
         path = folder / SETTINGS_FILE
         written = _read_toml(path) if path.exists() else {}
         unknown = sorted(set(written) - set(cls.model_fields) | {"data_dir"} & set(written))
@@ -210,6 +210,11 @@ class Settings(BaseSettings):
     @property
     def reports_dir(self) -> Path:
         return self.data_dir / "reports"
+
+
+def default_data_dir() -> Path:
+    """The deployment where none is named."""
+    return Path(os.environ.get(DATA_DIR_VARIABLE) or "data")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -118,8 +118,11 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
 def test_demo_makes_a_world_and_says_where_to_look(tmp_path: Path) -> None:
     done = churn(tmp_path / "data", "demo", "--users", 20, "--days", 3)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "54 partitions computed." in done.stdout and "Where to look next" in done.stdout
-    assert "user_daily by month" in done.stdout
+    assert "54 partitions computed." in done.stdout and "user_daily by month" in done.stdout
+    next_steps = done.stdout.partition("Where to look next\n")[2]
+    (place,) = [line.split("  ")[1] for line in next_steps.splitlines() if "what is published" in line]
+    assert place.endswith(f"churn-assets --data {tmp_path / 'data'} status"), "as it can be typed from here"
+    assert f"CHURN_DATA_DIR={tmp_path / 'data'} make ui" in next_steps
 
 
 def test_land_splits_a_dump_and_landing_it_again_changes_nothing(tmp_path: Path) -> None:
