@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from churn_assets.errors import ChurnError
@@ -164,11 +165,11 @@ class Settings(BaseSettings):
         if unknown:
             raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
         try:
-            settings = cls(**written)
+            return cls(**written).model_copy(update={"data_dir": folder})
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-            raise ChurnError(f"{path} or a CHURN_ variable is not usable: {wrong}.") from error
-        return settings.model_copy(update={"data_dir": folder})
+            wrong = "; ".join(map(_said, error.errors()))
+        # Out here it holds no ValidationError, which outlives the interpreter's end and makes DuckDB complain of leaks.
+        raise ChurnError(f"{path} or a CHURN_ variable is not usable: {wrong}.")
 
     def source(self, name: SourceName) -> SourceSettings:
         return self.sources.users if name == "users" else self.sources.events
@@ -212,6 +213,11 @@ class Settings(BaseSettings):
         return self.data_dir / "reports"
 
 
+def _said(error: ErrorDetails) -> str:
+    place = ".".join(map(str, error["loc"]))
+    return f"{place}: {error['msg']}".removeprefix(": ").replace("Value error, ", "")
+
+
 def default_data_dir() -> Path:
     """The deployment where none is named."""
     return Path(os.environ.get(DATA_DIR_VARIABLE) or "data")
@@ -219,6 +225,6 @@ def default_data_dir() -> Path:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ChurnError(f"{path} is not valid TOML: {error}.") from error

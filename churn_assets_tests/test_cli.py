@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from churn_assets.cli import cli
+from churn_assets.settings import Settings
 from worlds import (
     BIN,
     CALENDAR,
@@ -45,8 +46,8 @@ def said(done: Done) -> str:
     """The error, which is one line, names no Python and comes with an exit code."""
     assert done.returncode in (1, 2), done.stdout + done.stderr
     assert "Traceback" not in done.stderr + done.stdout and ".py" not in done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(errors) == 1, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line and not line.startswith(("Usage: ", "Try "))]
+    assert len(errors) == 1 and errors[0].startswith("Error: "), done.stderr
     return errors[0].removeprefix("Error: ")
 
 
@@ -155,8 +156,8 @@ def test_without_settings_it_says_how_to_begin(tmp_path: Path, name: str) -> Non
     [
         ("start_date = 2026-13-01", "churn.toml is not valid TOML"),
         ("lateness = 3", "unknown key 'lateness'"),
-        ("start_date = 2026-01-02\nend_date = 2026-01-01", "end_date 2026-01-01 lies before start_date"),
-        ("start_date = 2026-01-02\ntimezone = 'Mars/Base'", "'Mars/Base' is not an IANA timezone"),
+        ("start_date = 2026-01-02\nend_date = 2026-01-01", "not usable: end_date 2026-01-01 lies before start_date"),
+        ("start_date = 2026-01-02\ntimezone = 'Mars/Base'", "timezone: 'Mars/Base' is not an IANA timezone"),
     ],
 )
 def test_a_bad_settings_file_is_named_with_its_fault(tmp_path: Path, text: str, named: str) -> None:
@@ -164,6 +165,11 @@ def test_a_bad_settings_file_is_named_with_its_fault(tmp_path: Path, text: str, 
     (tmp_path / "data/churn.toml").write_text(text)
     sentence = said(churn(tmp_path / "data", "status"))
     assert named in sentence and "churn.toml" in sentence
+
+
+def test_a_settings_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "churn.toml").write_bytes(b"\xef\xbb\xbflateness_days = 5\n")
+    assert Settings.load(tmp_path).lateness_days == 5
 
 
 def test_a_missing_dump_is_named(tmp_path: Path) -> None:
