@@ -56,6 +56,18 @@ def to_arrow(contract: Contract, frame: pd.DataFrame) -> pa.Table:
     return pa.table({column.name: _to_arrow(column, frame[column.name]) for column in contract.columns})
 
 
+def insert_by_name(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    """Append `rows` to a table of ours, each column to that of its name.
+
+    Not through a name that DuckDB looks up among Python's variables, which it does only with access to files and all else;
+    nor registered with the connection, which would keep every block in memory until the transaction ends.
+    """
+    if len(rows):
+        into = qualified(table)
+        columns = [duckdb.ColumnExpression(name) for name in connection.table(into).columns]
+        connection.from_arrow(rows).select(*columns).insert_into(into)
+
+
 def arrow_schema(contract: Contract) -> pa.Schema:
     """The columns as a file holds them. Labels are plain text in it: which codes they had in a frame is chance."""
     return pa.schema([pa.field(c.name, _ARROW[c.kind], c.nullable) for c in contract.columns])
