@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from churn_assets import __version__
+from churn_assets.cli_backup import backup, restore
 from churn_assets.errors import ChurnError
 from churn_assets.settings import SETTINGS_FILE, Settings
 
@@ -67,6 +68,10 @@ class _OneSentence(click.Group):
 def cli(ctx: click.Context, data: Path | None, debug: bool) -> None:
     """From landing files to trustworthy user-day tables."""
     ctx.obj = data
+
+
+cli.add_command(backup)
+cli.add_command(restore)
 
 
 @cli.command()

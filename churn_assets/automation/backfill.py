@@ -90,12 +90,10 @@ def backfill(
     instead of turning it into a sentence.
     """
     report = Report(failures=list(work.impossible))
+    _free_what_killed_runs_keep(deployment)
     if not work.works and not (work.training_set and missing_training_set(deployment)):
         return report
-    from churn_assets.automation.leftovers import fail_runs_that_died
-
     with dagster_instance(deployment) as instance, listening(on_progress):
-        fail_runs_that_died(instance, deployment)
 
         def done(assets: Sequence[str], tags: Mapping[str, str]) -> ExecuteInProcessResult:
             run_id = str(uuid.uuid4())
@@ -126,6 +124,14 @@ def backfill(
             if missing and not report.blocking and done([TRAINING_SET], {}).success:
                 report.training_set = missing.version
     return report
+
+
+def _free_what_killed_runs_keep(deployment: Deployment) -> None:
+    if deployment.signs_of_life.dead():  # Asked first, because it takes no Dagster.
+        from churn_assets.automation.leftovers import fail_runs_that_died
+
+        with dagster_instance(deployment) as instance:
+            fail_runs_that_died(instance, deployment)
 
 
 def _failing_inputs(deployment: Deployment, work: Plan, inputs: TrainingInputs) -> Counter[str]:

@@ -69,7 +69,7 @@ class Warehouse:
         if (outer := self._outer()) is not None:
             yield outer
             return
-        with self._writer_lock():
+        with self.alone():
             self._make_file()
             connection = self._connect(read_only=False)
             setattr(_writing, self._file, connection)
@@ -88,19 +88,9 @@ class Warehouse:
                 delattr(_writing, self._file)
                 connection.close()
 
-    def _outer(self) -> duckdb.DuckDBPyConnection | None:
-        return getattr(_writing, self._file, None)
-
-    @staticmethod
-    def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
-        try:
-            connection.rollback()
-        except duckdb.Error:
-            # The engine has invalidated itself: what was committed stays, closing discards the rest.
-            return
-
     @contextmanager
-    def _writer_lock(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
+        """No process of ours writes from here to the end of the block; who wants to, waits."""
         lock = FileLock(self.path.with_name(self.path.name + ".lock"))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,6 +103,17 @@ class Warehouse:
             yield
         finally:
             lock.release()
+
+    def _outer(self) -> duckdb.DuckDBPyConnection | None:
+        return getattr(_writing, self._file, None)
+
+    @staticmethod
+    def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+        try:
+            connection.rollback()
+        except duckdb.Error:
+            # The engine has invalidated itself: what was committed stays, closing discards the rest.
+            return
 
     def _make_file(self) -> None:
         """Make a new file beside and move it into place: a process killed while DuckDB writes the first headers would

@@ -39,13 +39,16 @@ class SignsOfLife:
             self.forget(run_id)
             own.release()
 
-    def died(self, run_id: str) -> bool:
-        """Whether the run began to hold its lock and its process ended without letting go of it."""
-        if not self._of(run_id).exists():
-            return False
+    def dead(self) -> list[str]:
+        """The runs that began to hold their lock and whose process ended without letting go of it."""
+        if not self._folder.is_dir():
+            return []
+        return sorted(path.stem for path in self._folder.glob("[!.]*.lock") if self._died(path))
+
+    def _died(self, path: Path) -> bool:
         with self._one_at_a_time():
             try:
-                with FileLock(self._of(run_id), timeout=0):
+                with FileLock(path, timeout=0):
                     return True
             except Timeout:
                 return False

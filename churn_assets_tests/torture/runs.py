@@ -16,7 +16,6 @@ from dagster import Definitions
 
 from churn_assets.assets.steps import all_steps
 from churn_assets.automation.backfill import backfill, current_ledger, dagster_instance, planned
-from churn_assets.automation.leftovers import AT_WORK
 from churn_assets.automation.plan import Plan, Work
 from churn_assets.automation.verify import verify
 from churn_assets.calendar import DayRange
@@ -78,9 +77,7 @@ def _run(data: Path, todo: Plan) -> State:
     report = backfill(_without_checks(build_definitions(one.settings)), one, todo)
     wrong = [*report.failures, *(f"{name} fails on {days} days" for name, days in report.blocking.items())]
     with dagster_instance(one) as instance:
-        wrong += [
-            f"run {run.run_id} is left {run.status.value}" for run in instance.get_runs() if run.status in AT_WORK
-        ]
+        wrong += [f"run {run.run_id} is left {run.status.value}" for run in instance.get_runs() if not run.is_finished]
     state = look(data)
     return State(state.hashes, wrong + state.wrong)
 
@@ -106,6 +103,10 @@ class Process:
         self._process.kill()
         self._process.join()
         return alive
+
+    def ended(self) -> None:
+        """Wait for one that ends without a word."""
+        self._process.join(PATIENCE_SECONDS)
 
     def result(self) -> Any:
         """Raises RuntimeError where it died or is held up."""
