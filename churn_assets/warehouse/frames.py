@@ -33,6 +33,11 @@ def quoted(name: str) -> str:
     return f'"{name}"'
 
 
+def literal(text: str) -> str:
+    """A value of the settings as an SQL text, where a statement cannot take parameters. No value of a row comes here."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] = ()) -> None:
     """Execute a statement and take its result: DuckDB 2 refuses other work on a connection with an unfinished one."""
     connection.execute(statement, list(parameters)).fetchall()
