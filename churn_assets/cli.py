@@ -17,7 +17,7 @@ from rich.table import Table
 
 from churn_assets import __version__
 from churn_assets.cli_backup import backup, restore
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, about_the_disk
 from churn_assets.settings import SETTINGS_FILE, Settings
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class _OneSentence(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
+            if disk := about_the_disk(str(error)):
+                raise click.ClickException(disk) from error
             kind = type(error).__name__
             raise click.ClickException(
                 f"{kind} was not expected here; run again with 'churn-assets --debug'."

@@ -21,7 +21,7 @@ from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, calendar_days
 from churn_assets.checks.verdict import Stored
 from churn_assets.contracts.training import TRAINING_SET
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, about_the_disk
 from churn_assets.training import TrainingInputs
 from churn_assets.training.write import READS
 from churn_assets.warehouse import Ledger
@@ -252,5 +252,7 @@ def failure_sentence(step: str, error: Any) -> str:
     ours = ("ChurnError", "RefusedFile", "RefusedFrame", "WarehouseBusy")
     if error is not None and error.cls_name in ours:
         return str(error.message).split(": ", 1)[1].strip()
+    if error is not None and (disk := about_the_disk(error.message)):
+        return disk
     kind = error.cls_name if error is not None else "an unknown error"
     return f"{step} failed with {kind}; see the run in the Dagster UI, or run again with 'churn-assets --debug'."
