@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +18,10 @@ import churn_assets
 import worlds
 from churn_assets.checks.graph import all_checks, verdicts
 from churn_assets.checks.verdict import Stored
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, RefusedFile
+from churn_assets.landing.delivery import take_delivery
+from churn_assets.landing.folder import NOT_READ, current_digests
+from churn_assets.settings import Settings
 from churn_assets.warehouse import Warehouse
 from churn_assets.warehouse.connection import CONFIG
 from churn_assets.warehouse.frames import create_table, literal
@@ -264,6 +268,22 @@ def test_a_contract_with_sql_in_a_name_is_refused_before_any_sql(computed: Path)
             with pytest.raises(ChurnError, match="only ASCII letters"):
                 create_table(odd)
                 delete_days(connection, odd, worlds.days(1))
+
+
+# -- what is read from the disk ----------------------------------------------------------------------------------------
+
+
+def test_looking_for_work_reads_nothing_outside_the_landing_folder_and_waits_for_no_pipe(landed: Path) -> None:
+    folder = landed / "landing" / "users" / f"date={worlds.day(2)}"
+    (landed.parent / "outside.csv").write_text("user_id,signup_date\n")
+    (folder / "link.csv").symlink_to(landed.parent / "outside.csv")
+    (folder / "endless.csv").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.csv")
+    digests = current_digests(landed / "landing", "users", worlds.day(2))
+    read = {Path(name).name for name, digest in digests.items() if digest != NOT_READ}
+    assert read == {"users.csv"} and len(digests) == 4
+    with pytest.raises(RefusedFile, match="outside the landing folder"):
+        take_delivery(folder / "link.csv", settings=Settings().sources.users, landing_dir=landed / "landing")
 
 
 # -- what is offered to others -----------------------------------------------------------------------------------------

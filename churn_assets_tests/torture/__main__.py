@@ -1,23 +1,28 @@
-"""The campaign as one command: `python -m churn_assets_tests.torture`. Exits 1 where a kill left anything wrong."""
+"""The campaign as one command: `python -m churn_assets_tests.torture`. Exits 1 where a kill left anything wrong, or damage
+was not noticed.
+"""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from churn_assets_tests.torture.damage import HARMS, NAMED, NEW, OLD, TARGETS, WRONG, damage_often
 from churn_assets_tests.torture.rounds import KINDS, Outcome, kill_once, prepare
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 @click.command()
-@click.option("--kills", default=200, show_default=True, type=click.IntRange(1), help="How many runs are killed.")
+@click.option("--kills", default=200, show_default=True, type=click.IntRange(0), help="How many runs are killed.")
+@click.option("--damages", default=300, show_default=True, type=click.IntRange(0), help="How often files are damaged.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Same seed, same moments.")
 @click.option("--only", multiple=True, type=click.Choice(list(KINDS)), help="Only these kinds of run (repeatable).")
 @click.option(
@@ -25,10 +30,16 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     type=click.Path(path_type=Path, file_okay=False),
     help="Where to work; what went wrong is kept there (default: a temporary folder).",
 )
-def main(kills: int, seed: int, only: tuple[str, ...], folder: Path | None) -> None:
-    """SIGKILL runs at random moments; after each, look at what is left, and let a backfill finish it."""
+def main(kills: int, damages: int, seed: int, only: tuple[str, ...], folder: Path | None) -> None:
+    """SIGKILL runs at random moments; after each, look at what is left, and let a backfill finish it. Then damage files."""
     folder = folder or Path(tempfile.mkdtemp(prefix="torture-"))
-    kinds = list(only or KINDS)
+    harmed = damage_often(folder, seed, damages) if damages else Counter()
+    _show_damages(harmed)
+    outcomes = _kill(folder, kills, seed, list(only or KINDS)) if kills else []
+    sys.exit(any(outcome.wrong for outcome in outcomes) or any(how == WRONG for *_, how in harmed))
+
+
+def _kill(folder: Path, kills: int, seed: int, kinds: list[str]) -> list[Outcome]:
     started = time.monotonic()
     world = prepare(folder, seed)
     taken = ", ".join(f"{kind} {world.kinds[kind].seconds:.1f} s" for kind in kinds)
@@ -42,7 +53,7 @@ def main(kills: int, seed: int, only: tuple[str, ...], folder: Path | None) -> N
         if number % 20 == 19:
             console.print(f"{number + 1} kills, {time.monotonic() - started:.0f} s")
     _show(outcomes, kinds, time.monotonic() - started)
-    sys.exit(any(outcome.wrong for outcome in outcomes))
+    return outcomes
 
 
 def _show(outcomes: list[Outcome], kinds: list[str], seconds: float) -> None:
@@ -61,6 +72,16 @@ def _show(outcomes: list[Outcome], kinds: list[str], seconds: float) -> None:
         )
         mean = sum(one.seconds for one in own) / max(1, len(own))
         shown.add_row(kind, *(f"{count:,}" for count in counts), f"{mean:.1f}")
+    console.print(shown)
+
+
+def _show_damages(outcomes: Counter[tuple[str, str, str]]) -> None:
+    shown = Table(title=f"{outcomes.total()} damaged files", title_justify="left")
+    for heading in ("file", "how", NAMED, OLD, NEW, WRONG):
+        shown.add_column(heading, justify="left" if heading in ("file", "how") else "right")
+    for target in TARGETS:
+        for how in HARMS:
+            shown.add_row(target, how, *(f"{outcomes[target, how, outcome]:,}" for outcome in (NAMED, OLD, NEW, WRONG)))
     console.print(shown)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -84,3 +85,20 @@ def judged(state: State, old: Hashes, new: Hashes) -> str:
     if state.wrong:
         return NAMED
     return NEW if state.hashes == new else OLD if state.hashes == old else WRONG
+
+
+def damage_often(folder: Path, seed: int, times: int) -> Counter[tuple[str, str, str]]:
+    """How often each outcome came of each harm to each file, `times` harms in all."""
+    data, old, new = with_log(folder, seed)
+    outcomes: Counter[tuple[str, str, str]] = Counter()
+    kinds = [(target, how) for target in TARGETS for how in HARMS]
+    for number in range(times):
+        target, how = kinds[number % len(kinds)]
+        undo = harm(data, target, how, seed * 1_000_000 + number)
+        try:
+            state = Process(look, data).result()
+        except RuntimeError:
+            state = State({}, [])  # It crashed instead of saying anything.
+        undo()
+        outcomes[target, how, judged(state, old, new)] += 1
+    return outcomes
