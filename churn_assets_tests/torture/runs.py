@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -121,4 +122,5 @@ class Process:
 
 
 def _tell(says: Any, function: Callable[..., Any], *arguments: object) -> None:
+    sys.modules["__main__"].__file__ = __file__  # Without one DuckDB takes us for a notebook, and draws progress bars.
     says.send(function(*arguments))
