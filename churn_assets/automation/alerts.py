@@ -58,9 +58,5 @@ def post(url: str, sentence: str) -> str | None:
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310  # judged above
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
             return None
-    except (
-        OSError,
-        ValueError,
-        HTTPException,
-    ) as error:  # Of an address with a space in it, too: their words quote it.
-        return type(error).__name__
+    except (OSError, ValueError, HTTPException) as error:
+        return type(error).__name__  # Its words may quote the address, one with a space in it for example.
