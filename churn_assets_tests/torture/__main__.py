@@ -33,8 +33,10 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 def main(kills: int, damages: int, seed: int, only: tuple[str, ...], folder: Path | None) -> None:
     """SIGKILL runs at random moments; after each, look at what is left, and let a backfill finish it. Then damage files."""
     folder = folder or Path(tempfile.mkdtemp(prefix="torture-"))
-    harmed = damage_often(folder, seed, damages) if damages else Counter()
-    _show_damages(harmed)
+    harmed: Counter[tuple[str, str, str]] = Counter()
+    if damages:
+        harmed = damage_often(folder, seed, damages)
+        _show_damages(harmed)
     outcomes = _kill(folder, kills, seed, list(only or KINDS)) if kills else []
     sys.exit(any(outcome.wrong for outcome in outcomes) or any(how == WRONG for *_, how in harmed))
 

@@ -99,7 +99,9 @@ def kill_once(world: World, folder: Path, kind: str, number: int, seed: int) -> 
     left, sentences = _try(look, data)
     wrong += [f"after the kill: {sentence}" for sentence in sentences]
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    wrong += [f"{table} {day} is neither old nor new" for table, day in sorted(_neither(left, before, after))]
+    wrong += [
+        f"{table} {day} is neither old nor new" for table, day in sorted(neither_old_nor_new(left, before, after))
+    ]
     finished, sentences = _try(bring_up_to_date, data)
     wrong += [f"after the backfill: {sentence}" for sentence in sentences]
     differing = {key for key in finished.keys() | world.finished.keys() if finished.get(key) != world.finished.get(key)}
@@ -112,7 +114,7 @@ def kill_once(world: World, folder: Path, kind: str, number: int, seed: int) -> 
     )
 
 
-def _neither(left: Hashes, before: Hashes, after: Hashes) -> set[tuple[str, object]]:
+def neither_old_nor_new(left: Hashes, before: Hashes, after: Hashes) -> set[tuple[str, object]]:
     """Partitions whose content is neither that of before nor that of after; one that is gone or surplus is such, too."""
     return {
         key
