@@ -55,7 +55,7 @@ class ChurnIOManager(DuckDBPandasIOManager):
         """With a sign of life for as long as a run has this, which every run that publishes does."""
         signs = SignsOfLife(Settings.load(self.data_dir).running_dir)
         with (
-            signs.living(context.run_id) if context.run_id else nullcontext(),
+            signs.living(context.run.run_id) if context.run else nullcontext(),
             super().yield_for_execution(context) as own,
         ):
             yield own

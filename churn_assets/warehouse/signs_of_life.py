@@ -36,8 +36,9 @@ class SignsOfLife:
             yield
         finally:
             _HELD.discard(self._of(run_id))
-            self.forget(run_id)
-            own.release()
+            with self._one_at_a_time():
+                own.release()
+                self.forget(run_id)
 
     def dead(self) -> list[str]:
         """The runs that began to hold their lock and whose process ended without letting go of it."""
@@ -48,10 +49,12 @@ class SignsOfLife:
     def _died(self, path: Path) -> bool:
         with self._one_at_a_time():
             try:
-                with FileLock(path, timeout=0):
-                    return True
+                if path.exists():
+                    with FileLock(path, timeout=0):
+                        return True
             except Timeout:
-                return False
+                pass
+            return False
 
     def forget(self, run_id: str) -> None:
         self._of(run_id).unlink(missing_ok=True)
@@ -60,5 +63,5 @@ class SignsOfLife:
         return self._folder.absolute() / f"{run_id}.lock"
 
     def _one_at_a_time(self) -> FileLock:
-        """Else a run that has made its file and not yet locked it would look dead."""
+        """Else a run that has made its file and not yet locked it, or is just ending, would look dead."""
         return FileLock(self._folder / ".lock")
