@@ -8,6 +8,8 @@ PYTHON ?=
 VENV ?= .venv
 WORKERS ?= 2
 PORT ?= 3000
+N ?= 200
+SEED ?= 1
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
@@ -21,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: CHURN_DATA_DIR (data), PYTHON (the newest of 3.10 to 3.13), VENV (.venv), WORKERS (2), PORT (3000)"
+	@echo "Variables: CHURN_DATA_DIR (data), PYTHON (the newest of 3.10 to 3.13), VENV (.venv), WORKERS (2), PORT (3000), N (200), SEED (1)"
 
 .PHONY: demo
 demo: $(READY) ## Generate a synthetic product, compute every table, say where to look
@@ -35,13 +37,17 @@ ui: $(READY) ## The Dagster UI on this machine only: graph, partitions, checks, 
 
 define DAGSTER_HOME_OF_DATA
 import sys
+from churn_assets.assets.step import Deployment
+from churn_assets.automation.backfill import dagster_instance
 from churn_assets.automation.instance import ensure_instance
 from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
 try:
     settings = Settings.load()
     settings.calendar_start
-    print(ensure_instance(settings.dagster_home))
+    home = ensure_instance(settings.dagster_home)
+    with dagster_instance(Deployment(settings)):
+        print(home)  # its databases made by one process, before several open it
 except ChurnError as error:
     sys.exit(f"Error: {error}")
 endef
@@ -54,6 +60,10 @@ test: $(READY) ## All tests but the long ones
 .PHONY: test-long
 test-long: $(READY) ## The long tests: real data, many kills, whole runs of the dagster command
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long
+
+.PHONY: torture
+torture: $(READY) ## Kill runs at random moments and damage files, for an hour (N=200 kills, SEED=1)
+	$(BIN)/python -m churn_assets_tests.torture --kills $(N) --seed $(SEED)
 
 .PHONY: lint
 lint: $(READY) ## Style and common mistakes

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from churn_assets import __version__
-from churn_assets.errors import ChurnError
+from churn_assets.cli_backup import backup, restore
+from churn_assets.errors import ChurnError, about_the_disk
 from churn_assets.settings import DATA_DIR_VARIABLE, SETTINGS_FILE, Settings, default_data_dir
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class _OneSentence(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
+            if disk := about_the_disk(str(error)):
+                raise click.ClickException(disk) from error
             kind = type(error).__name__
             raise click.ClickException(
                 f"{kind} was not expected here; run again with 'churn-assets --debug'."
@@ -68,6 +71,10 @@ class _OneSentence(click.Group):
 def cli(ctx: click.Context, data: Path | None, debug: bool) -> None:
     """From landing files to trustworthy user-day tables."""
     ctx.obj = data
+
+
+cli.add_command(backup)
+cli.add_command(restore)
 
 
 @cli.command()

@@ -200,6 +200,11 @@ class Settings(BaseSettings):
         return self.data_dir / "dagster_home"
 
     @property
+    def running_dir(self) -> Path:
+        """A lock file for each run that is going on."""
+        return self.data_dir / ".running"
+
+    @property
     def embargo_days(self) -> int:
         """Whole days between two parts of a training set."""
         return self.training.embargo_days or self.labels.horizon_days

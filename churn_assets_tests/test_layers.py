@@ -21,7 +21,7 @@ LAYERS = (
     {"training"},
     {"assets", "checks"},
     {"automation", "report"},
-    {"graph", "definitions", "cli"},
+    {"graph", "definitions", "cli", "cli_backup"},
 )
 """Left to right. A part may import its own layer and those left of it."""
 APART = ({"assets", "checks"}, {"transforms", "landing"})

@@ -24,6 +24,7 @@ from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.reading import Bucket
+from churn_assets.warehouse.signs_of_life import SignsOfLife
 
 OVERLAP = 4
 """A block that can be bucketed covers at least this many times the days its window reaches beyond a day, so that little
@@ -47,6 +48,10 @@ class Deployment:
     @cached_property
     def warehouse(self) -> Warehouse:
         return Warehouse(self.settings.warehouse_path, self.settings.lock_timeout_seconds)
+
+    @cached_property
+    def signs_of_life(self) -> SignsOfLife:
+        return SignsOfLife(self.settings.running_dir)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def _asked(ids: pd.Series[Any], as_of: Any, contract: Contract) -> pa.Table:
 def _looked_up(
     connection: duckdb.DuckDBPyConnection, contract: Contract, features: tuple[Column, ...], asked_entities: pa.Table
 ) -> pd.DataFrame:
-    """One row of features for each entity, in their order. DuckDB finds the entities by the parameter's name."""
+    """One row of features for each entity, in their order."""
     if not table_exists(connection, contract.table):
         raise ChurnError(f"{contract.table} is not published yet; run 'churn-assets backfill' first.")
     names = ", ".join(f"published.{quoted(column.name)}" for column in features)
@@ -82,4 +82,8 @@ def _looked_up(
         f"SELECT {names} FROM asked_entities AS asked LEFT JOIN {qualified(contract.table)} AS published "
         f"USING (user_id, {quoted(contract.day)}) ORDER BY asked.row"
     )
-    return to_frame(features, connection.sql(query).to_arrow_table())
+    connection.register("asked_entities", asked_entities)
+    try:
+        return to_frame(features, connection.sql(query).to_arrow_table())
+    finally:
+        connection.unregister("asked_entities")
