@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
 from churn_assets.label_settings import LabelSettings
 from churn_assets.training_settings import TrainingSettings
@@ -123,6 +124,7 @@ class Settings(BaseSettings):
     sources: Sources = Sources()
     labels: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
+    checks: CheckSettings = CheckSettings()
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Settings:
