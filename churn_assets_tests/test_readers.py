@@ -8,7 +8,6 @@ import io
 import json
 import os
 import zlib
-from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -26,6 +25,7 @@ from churn_assets.errors import RefusedFile
 from churn_assets.landing import Drift, LandedFile, read_file
 from churn_assets.landing import csv_file as csv_module
 from churn_assets.settings import MEBIBYTE, EventsSettings, UsersSettings
+from churn_assets_tests.fuzz.cases import whole_row
 
 DAY = "users/date=2026-01-01"
 SECRET = "s3cr3t-value"
@@ -607,65 +607,3 @@ def test_whatever_is_written_is_read_back_exactly(
     assert [whole_row(row) for row in landed.table.to_pylist()] == rows
     assert landed.table["source_row"].to_pylist() == list(range(1, len(rows) + 1))
     assert landed.table["read_error"].null_count == len(rows)
-
-
-def whole_row(row: dict[str, Any]) -> dict[str, str]:
-    """A landed row as it was delivered: contract columns that were there, and those in extra."""
-    contract = {name: row[name] for name in SOURCE_COLUMNS["users"] if row[name] is not None}
-    return contract | json.loads(row["extra"] or "{}")
-
-
-ROWS = [with_values(plan="pro", x='quo"ted, \n text'), with_values(plan="", x="é"), with_values(plan="a", x="b")] * 2
-EDITS = st.lists(
-    st.tuples(
-        st.sampled_from(["set", "flip", "delete", "insert", "cut"]),
-        st.integers(0, 10**6),
-        st.sampled_from(b'",\n\r\x00a\xff{}[]:\\') | st.integers(0, 255),
-    ),
-    min_size=1,
-    max_size=4,
-)
-
-
-def edited(data: bytes, edits: list[tuple[str, int, int]]) -> bytes:
-    for kind, place, byte in edits:
-        at = place % max(len(data), 1)
-        new = {
-            "set": [byte],
-            "flip": [data[at] ^ (1 << byte % 8)] if data else [],
-            "insert": [byte, *data[at : at + 1]],
-        }
-        data = data[:at] + (b"" if kind == "cut" and byte < 64 else bytes(new.get(kind, [])) + data[at + 1 :])
-    return data
-
-
-@settings(FAST, max_examples=600)
-@given(suffix=st.sampled_from(FORMATS), edits=EDITS)
-def test_a_damaged_file_is_refused_or_read_consistently(
-    tmp_path: Path, suffix: str, edits: list[tuple[str, int, int]]
-) -> None:
-    data = edited(written(ROWS, suffix), edits)
-    try:
-        landed = read(tmp_path, data, f"a.{suffix}", max_file_mebibytes=1)
-    except RefusedFile as refused:
-        assert str(refused).isprintable()
-        return
-    landed.table.validate(full=True)
-    rows = landed.table.to_pylist()
-    assert [row["source_row"] for row in rows] == list(range(1, len(rows) + 1))
-    if suffix == "csv":
-        agrees_with_the_standard_library(rows, data)
-    elif suffix == "jsonl":
-        assert len(rows) == sum(1 for line in data.decode().split("\n") if line.strip(" \t\r"))
-
-
-def agrees_with_the_standard_library(rows: list[dict[str, Any]], data: bytes) -> None:
-    """Python's csv module, strict, sees the same records, the same of them malformed, and the same fields."""
-    try:
-        header, *records = [r for r in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True) if r]
-    except csv.Error:  # NUL before Python 3.11
-        return
-    assert [row["read_error"] == "malformed_row" for row in rows] == [len(r) != len(header) for r in records]
-    for row, record in zip(rows, records, strict=True):
-        if row["read_error"] is None:
-            assert Counter(whole_row(row).values()) == Counter(record)
