@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -33,8 +34,12 @@ SourceName = Literal["users", "events"]
 SOURCES: tuple[SourceName, ...] = ("users", "events")
 
 
+_timezones = cache(available_timezones)
+"""Looks through a folder of hundreds of files each time."""
+
+
 def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _timezones():
         raise ValueError(f"'{name}' is not an IANA timezone such as 'UTC' or 'Europe/Berlin'")
     return name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
@@ -26,13 +25,12 @@ from churn_assets.landing import Drift, LandedFile, read_file
 from churn_assets.landing import csv_file as csv_module
 from churn_assets.settings import MEBIBYTE, EventsSettings, UsersSettings
 from churn_assets_tests.fuzz.cases import whole_row
+from delivered import FORMATS, TEXT_FORMATS, written
 
 DAY = "users/date=2026-01-01"
 SECRET = "s3cr3t-value"
 HEADER = "user_id,signup_date,plan,is_paid,country,marketing_source\n"
 GOOD_ROW = f"1,2026-01-01,{SECRET},true,DE,ads\n"
-TEXT_FORMATS = ("csv", "csv.gz", "jsonl", "jsonl.gz")
-FORMATS = (*TEXT_FORMATS, "parquet")
 
 
 def deliver(folder: Path, content: bytes | str, name: str = "a.csv") -> Path:
@@ -65,26 +63,6 @@ def refusal(folder: Path, content: bytes | str, name: str = "a.csv", **declared:
     message = refusal_of(deliver(folder, content, name), folder, **declared)
     assert message.startswith(f"landing/{DAY}/{name} ")
     return message
-
-
-def written(rows: list[dict[str, str | None]], suffix: str) -> bytes:
-    """`rows` in the format of `suffix`, by writers other than ours."""
-    if suffix == "parquet":
-        sink = io.BytesIO()
-        pq.write_table(pa.table({k: pa.array([row[k] for row in rows], pa.string()) for k in rows[0]}), sink)
-        return sink.getvalue()
-    if suffix.startswith("jsonl"):
-        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    else:
-        # Python 3.10 refuses to write NUL as CSV: a character that is not in the rows stands in for it.
-        taken = {character for row in rows for value in row.values() for character in value or ""}
-        stand_in = next(character for character in map(chr, range(0xE000, 0xF900)) if character not in taken)
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(rows[0])
-        writer.writerows([value and value.replace("\0", stand_in) for value in row.values()] for row in rows)
-        data = text.getvalue().replace(stand_in, "\0").encode()
-    return gzip.compress(data) if suffix.endswith(".gz") else data
 
 
 def values(landed: LandedFile, *columns: str) -> list[tuple[Any, ...]]:
@@ -465,6 +443,13 @@ def test_23_the_same_name_twice_in_parquet_and_csv(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_arrays([pa.array([SECRET])] * 3, names=["user_id", "signup_date", "user_id"]), sink)
     assert "has the column 'user_id' twice" in refusal(tmp_path, sink.getvalue(), "a.parquet")
     assert "has the column 'user_id' twice" in refusal(tmp_path, f"user_id,signup_date,user_id\n1,2,{SECRET}\n")
+
+
+def test_23_a_value_that_stands_where_a_name_should_is_not_shown(tmp_path: Path) -> None:
+    """A header that lost its line end, so that the first row stands among the names."""
+    header = "user_id,signup_date,plan,1,s3cr3t-value 7,s3cr3t-value 7"
+    for content, declared in ((f"{header}\n", {}), (f"{header}8\n", {"schema_policy": "strict"})):
+        assert "(no plain name)" in refusal(tmp_path, content, **declared)
 
 
 def test_25_schema_versions_in_one_day_align_file_by_file(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def statuses(data: Path, check: str) -> dict[str, str]:
     return {str(record.partition): record.status.value for record in reversed(found)}
 
 
+@pytest.mark.long
 def test_a_surge_stops_what_comes_after_until_it_is_said_to_be_expected(landed: Path) -> None:
     flood(landed, day(8), 2000)
     report = run_with_dagster(landed)

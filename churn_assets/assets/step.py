@@ -113,6 +113,8 @@ class Step:
     """What the by-products say of each day of the first output."""
     pictures: Draw | None = None
     """Draws the first output's rows up to the last day of a run; shown on that day alone."""
+    about: str | None = None
+    """Table without a single row of which, on any published day, there is nothing to compute."""
     outcome: str | None = None
     """Column of the first output, of yes, no or null, of which a restatement says how its values changed."""
     landed: Mapping[SourceName, Window] = field(default_factory=dict)
@@ -180,6 +182,11 @@ class Step:
                     f"{self.name} cannot be computed for {missing[0]}, because {table} is not published there; "
                     f"materialize it first or with it ('+{self.name}')."
                 )
+        if self.about and not any(entry.rows for entry in ledger.of(self.about).values()):
+            raise ChurnError(
+                f"{self.name} has nobody to describe: {self.about} has no row on any published day; check what was delivered "
+                "and what was quarantined, or let the calendar start later."
+            )
 
     def _load(
         self, deployment: Deployment, ledger: Ledger, block: Block, connection: duckdb.DuckDBPyConnection

@@ -14,15 +14,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import pyarrow as pa
-
 from churn_assets.contracts import contracts
 from churn_assets.contracts.tables import SOURCE_COLUMNS
 from churn_assets.errors import RefusedFile
-from churn_assets.landing import read_file
+from churn_assets.landing import LandedFile, read_file
 from churn_assets.settings import Settings, UsersSettings
 from churn_assets.transforms import CleaningRules, clean_users
-from churn_assets.warehouse.frames import to_frame
+from churn_assets_tests.delivered import raw_frame
 from churn_assets_tests.fuzz.files import SUFFIXES, Row, numbered_rows, packed, parquet_of, rows_named, text_of
 from churn_assets_tests.fuzz.mutations import OF_ONE_BYTE, OTHERS, Mutation
 
@@ -112,7 +110,7 @@ def judge(one: Case, landing: Path) -> str:
     if one.keeps_apart:
         for row in rows:
             assert row["read_error"] or len(rows_named(list(whole_row(row).values()))) <= 1, "a row was made of two"
-    accounted_for(landed.table)
+    accounted_for(landed)
     return "read in part" if any(row["read_error"] for row in rows) else "read"
 
 
@@ -147,11 +145,9 @@ def same_as_json(rows: list[dict[str, Any]], data: bytes) -> None:
             assert not Counter(told) - Counter(whole_row(row).values()), "other fields than the json module's"
 
 
-def accounted_for(table: pa.Table) -> None:
+def accounted_for(landed: LandedFile) -> None:
     """Cleaning accounts for each row read."""
-    dated = table.append_column("landing_date", pa.array([DAY] * len(table), pa.date32()).cast(pa.timestamp("us")))
-    raw = RAW.typed(to_frame(RAW.columns, dated))
-    cleaned = clean_users(raw, first_day=DAY, last_day=DAY, rules=RULES)
+    cleaned = clean_users(raw_frame(RAW, landed, DAY), first_day=DAY, last_day=DAY, rules=RULES)
     counts = cleaned.reconciliation.sum(numeric_only=True)
-    assert counts.get("rows_read", 0) == len(table), "a row was lost in cleaning"
-    assert len(cleaned.accepted) + len(cleaned.quarantined) + counts.get("rows_duplicate", 0) == len(table)
+    assert counts.get("rows_read", 0) == len(landed.table), "a row was lost in cleaning"
+    assert len(cleaned.accepted) + len(cleaned.quarantined) + counts.get("rows_duplicate", 0) == len(landed.table)
