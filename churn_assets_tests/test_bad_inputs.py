@@ -71,10 +71,15 @@ def test_the_page_gives_the_reasons_and_outcomes_that_are_proven(number: int) ->
 # --- rows ---
 
 
+def _marks(one: RowCase | Refused | Accepted, suffix: str) -> list[pytest.MarkDecorator]:
+    """How a file is packed says nothing new of its rows."""
+    return [pytest.mark.long] if isinstance(one, RowCase) and suffix.endswith(".gz") else []
+
+
 def of_formats(cases: Iterable[RowCase | Refused | Accepted]) -> list[Any]:
     """Each case with each format in which it can occur."""
     return [
-        pytest.param(one, suffix, id=f"{one.number:02}-{place}-{suffix}")
+        pytest.param(one, suffix, id=f"{one.number:02}-{place}-{suffix}", marks=_marks(one, suffix))
         for place, one in enumerate(cases)
         for suffix in getattr(one, "formats", FORMATS)
     ]
