@@ -58,12 +58,19 @@ def test_18_more_than_ten_times_the_trailing_week_is_stopped(source: str, rows: 
     [
         [5000],
         [100, 100, 100, 5000],  # three days are no week
-        [28] * 7 + [5000],  # 196 rows in a week
+        [28] * 7 + [10_000],  # 196 rows in a week
         [None] * 5 + [100, 100, 5000],
     ],
 )
 def test_18_with_too_little_before_it_nothing_is_said_which_is_no_pass(rows: list[int | None]) -> None:
     assert verdict_of("raw_events.surge", rows) is None
+
+
+def test_18_after_a_quiet_week_only_a_flood_is_stopped() -> None:
+    """Ten times the 1,000 rows of a day that a quiet week is taken for."""
+    assert verdict_of("raw_users.surge", [2] * 7 + [10_001]) is False
+    assert verdict_of("raw_users.surge", [0] * 4 + [10_001]) is False
+    assert verdict_of("raw_users.surge", [0] * 3 + [10_001]) is None, "the first load, perhaps"
 
 
 def test_18_the_limit_is_a_setting_and_a_day_may_be_expected() -> None:

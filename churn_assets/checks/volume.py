@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from statistics import fmean
 
 from churn_assets.calendar import DayRange
 from churn_assets.checks.verdict import Check, Stored, Verdict, not_judged
@@ -18,9 +19,12 @@ TRAILING_DAYS = 7
 FEWEST_DAYS = 4
 """Of the trailing days: with fewer there is no week to speak of."""
 FEWEST_ROWS = 200
-"""Of the trailing days together. Below, anything is many times what was before: with real learners the first day of a
-course came after weeks of up to 132 rows.
+"""Of a week. Below, anything is many times what was before: with real learners the first day of a course came after weeks of
+up to 132 rows.
 """
+QUIET_DAY_ROWS = 1000
+"""What a day is held against after such a week: a course may begin, but not a flood."""
+IF_RIGHT = "add the day to checks.expected_surges in churn.toml"
 SLUMP = 0.5
 FEWEST_DAILY_ROWS = 100
 """Of what a slump is held against: half of less is chance."""
@@ -58,8 +62,13 @@ def _surge(source: SourceName) -> Check:
 def _no_surge(stored: Stored, day: date, rows: int, usual: list[float]) -> Verdict:
     if day in stored.settings.checks.expected_surges:
         return Verdict(True, {"rows": rows, "why": "the day is among checks.expected_surges"})
-    most = stored.settings.checks.max_volume_ratio * max(usual)
-    return Verdict(rows <= most, {"rows": rows, "trailing_mean": usual[0], "most": most})
+    is_quiet = TRAILING_DAYS * usual[0] < FEWEST_ROWS
+    most = stored.settings.checks.max_volume_ratio * (QUIET_DAY_ROWS if is_quiet else max(usual))
+    if rows > most:
+        return Verdict(False, {"rows": rows, "trailing_mean": usual[0], "most": most, "if_it_is_right": IF_RIGHT})
+    if is_quiet:
+        return not_judged(f"below {FEWEST_ROWS} rows a week, only a flood is judged", rows=rows, trailing_mean=usual[0])
+    return Verdict(True, {"rows": rows, "trailing_mean": usual[0], "most": most})
 
 
 def _slump(_: Stored, __: date, rows: int, usual: list[float]) -> Verdict:
@@ -82,14 +91,9 @@ def _judged(stored: Stored, source: SourceName, days: DayRange, judge: Judge) ->
         if day not in rows:
             continue
         trailing = [at for n in range(1, TRAILING_DAYS + 1) if (at := day - timedelta(days=n)) in rows]
-        total = sum(rows[at] for at in trailing)
-        if len(trailing) < FEWEST_DAYS or total < FEWEST_ROWS:
-            verdicts[day] = not_judged(
-                f"judged from {FEWEST_DAYS} trailing days with {FEWEST_ROWS} rows on",
-                rows=rows[day],
-                trailing_rows=total,
-            )
+        if len(trailing) < FEWEST_DAYS:
+            verdicts[day] = not_judged(f"judged from {FEWEST_DAYS} trailing days on", rows=rows[day])
             continue
         same_weekday = [float(rows[at]) for at in trailing if at.weekday() == day.weekday()]
-        verdicts[day] = judge(stored, day, rows[day], [total / len(trailing), *same_weekday])
+        verdicts[day] = judge(stored, day, rows[day], [fmean(rows[at] for at in trailing), *same_weekday])
     return verdicts
