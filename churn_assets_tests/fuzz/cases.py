@@ -6,25 +6,29 @@ import csv
 import gzip
 import io
 import json
+import shutil
 import zlib
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from churn_assets.contracts import contracts
 from churn_assets.contracts.tables import SOURCE_COLUMNS
-from churn_assets.errors import RefusedFile
+from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.landing import LandedFile, read_file
-from churn_assets.settings import Settings, UsersSettings
+from churn_assets.landing.dump import land_dump
+from churn_assets.settings import Settings, Sources, UsersSettings
 from churn_assets.transforms import CleaningRules, clean_users
 from churn_assets_tests.delivered import raw_frame
 from churn_assets_tests.fuzz.files import SUFFIXES, Row, numbered_rows, packed, parquet_of, rows_named, text_of
 from churn_assets_tests.fuzz.mutations import OF_ONE_BYTE, OTHERS, Mutation
 
 DAY = date(2026, 1, 1)
+DUMPED_EACH = 4
+"""Landing a dump writes ten files, which takes longer than all the rest."""
 SETTINGS = UsersSettings(id_type="string", max_file_mebibytes=8)
 RULES = CleaningRules(user_id_type="string")
 RAW = contracts(Settings.model_construct(sources=Settings().sources.model_copy(update={"users": SETTINGS})))[
@@ -111,6 +115,8 @@ def judge(one: Case, landing: Path) -> str:
         for row in rows:
             assert row["read_error"] or len(rows_named(list(whole_row(row).values()))) <= 1, "a row was made of two"
     accounted_for(landed)
+    if one.number % DUMPED_EACH == 0:
+        landed_whole(path, landing.parent / "dump", rows)
     return "read in part" if any(row["read_error"] for row in rows) else "read"
 
 
@@ -151,3 +157,29 @@ def accounted_for(landed: LandedFile) -> None:
     counts = cleaned.reconciliation.sum(numeric_only=True)
     assert counts.get("rows_read", 0) == len(landed.table), "a row was lost in cleaning"
     assert len(cleaned.accepted) + len(cleaned.quarantined) + counts.get("rows_duplicate", 0) == len(landed.table)
+
+
+def landed_whole(path: Path, data: Path, rows: list[dict[str, Any]]) -> None:
+    """As a dump it is split into days without losing, changing or adding a record; or refused as one."""
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    events = data / "events.csv"
+    events.write_text("event_id,user_id,event_time,event_type\n")
+    deployed = Settings.model_construct(
+        data_dir=data, start_date=DAY, end_date=DAY + timedelta(days=4), sources=Sources(users=SETTINGS)
+    )
+    try:
+        dump = land_dump(path, events, deployed)
+    except ChurnError as refused:
+        assert str(refused).isprintable(), "the refusal is one sentence"
+        return
+    assert dump.user_rows == len(rows), "other rows as a dump than as a landed file"
+    found: Counter[str] = Counter()
+    for file in sorted(deployed.landing_dir.glob("users/*/*")):
+        landed = read_file(file, source="users", settings=SETTINGS, landing_dir=deployed.landing_dir)
+        found.update(map(_told, landed.table.to_pylist()))
+    assert found == Counter(map(_told, rows)), "a record was lost, changed or added while landing"
+
+
+def _told(row: dict[str, Any]) -> str:
+    return repr((sorted(whole_row(row).items()), row["read_error"]))

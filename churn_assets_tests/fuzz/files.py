@@ -34,7 +34,10 @@ def rows_named(values: list[str]) -> set[int]:
 
 
 def numbered_rows(random: Random, count: int) -> list[Row]:
-    return [{name: _decorated(random, token(n, name)) for name in COLUMNS} for n in range(1, count + 1)]
+    """Some of them with a signup_date that is a date, the 1st to the 5th, and names no row."""
+    is_dated = random.random() < 0.5
+    rows = [{name: _decorated(random, token(n, name)) for name in COLUMNS} for n in range(1, count + 1)]
+    return [row | {"signup_date": f"2026-01-0{n % 5 + 1}"} if is_dated else row for n, row in enumerate(rows)]
 
 
 def _decorated(random: Random, value: str) -> str:
