@@ -271,7 +271,7 @@ def test_what_is_accepted_with_a_warning_raises_it(
 def test_53_without_a_single_user_it_says_so_and_publishes_no_user_day(tmp_path: Path) -> None:
     data = tmp_path / "data"
     tiny(data, "100,1,2026-01-01T01:00:00,login,,,,\n", users="user_id,signup_date\n")
-    with pytest.raises(ChurnError, match="clean_users has no row on any published day"):
+    with pytest.raises(ChurnError, match="clean_users has no row on any day until 2026-01-01"):
         run_plainly(data)
     assert not hashes(data)
     deliver(data, "users", day(1), USERS)
