@@ -90,7 +90,13 @@ def test_a_row_of_two_is_seen_where_no_other_parser_is_asked(tmp_path: Path, mon
     monkeypatch.setattr(cases, "same_as_csv", lambda *_: None)
     mixed = f"{','.join(COLUMNS)}\n" + ",".join(token(1 + (name == "plan"), name) for name in COLUMNS) + "\n"
     with pytest.raises(AssertionError, match="made of two"):
-        judge(Case(0, "csv", mixed.encode(), None, True, ()), tmp_path)
+        judge(Case(0, "csv", mixed.encode(), mixed.encode(), True, ()), tmp_path)
+
+
+def test_a_packed_file_read_past_its_end_is_seen(tmp_path: Path) -> None:
+    packed = Case(0, "csv", b"user_id,signup_date\n", None, True, ())
+    with pytest.raises(AssertionError, match="gzip module"):
+        judge(packed, tmp_path)
 
 
 def test_the_campaign_prints_its_seed_and_goes_on_after_a_finding(

@@ -38,7 +38,7 @@ RAW = contracts(Settings.model_construct(sources=Settings().sources.model_copy(u
 
 @dataclass(frozen=True)
 class Case:
-    """`text` is what a packed or plain text file says (None: no text). `keeps_apart`: no row may hold values of two."""
+    """`text` is what a packed or plain text file says (None: it is Parquet, or does not unpack). `keeps_apart`: no row may hold values of two."""
 
     number: int
     suffix: str
@@ -106,6 +106,7 @@ def judge(one: Case, landing: Path) -> str:
         assert said.isprintable() and said.endswith(".") and path.name in said, "the refusal is one sentence"
         assert not rows_named([said]), "the refusal quotes a row"
         return "refused"
+    assert one.text is not None or one.suffix == "parquet", "what the gzip module does not unpack was read"
     landed.table.validate(full=True)
     rows = landed.table.to_pylist()
     assert [row["source_row"] for row in rows] == list(range(1, len(rows) + 1)), "rows are numbered in their order"
