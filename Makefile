@@ -9,6 +9,7 @@ VENV ?= .venv
 WORKERS ?= 2
 PORT ?= 3000
 N ?= 200
+MINUTES ?= 60
 SEED ?= 1
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
@@ -23,7 +24,8 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: CHURN_DATA_DIR (data), PYTHON (the newest of 3.10 to 3.13), VENV (.venv), WORKERS (2), PORT (3000), N (200), SEED (1)"
+	@echo "Variables: CHURN_DATA_DIR (data), PYTHON (the newest of 3.10 to 3.13), VENV (.venv), WORKERS (2), PORT (3000);"
+	@echo "           of campaigns: N kills (200), MINUTES of fuzzing (60), SEED (1)"
 
 .PHONY: demo
 demo: $(READY) ## Generate a synthetic product, compute every table, say where to look
@@ -77,6 +79,10 @@ types: $(READY) ## Types, strictly
 .PHONY: bench
 bench: $(READY) ## How long it takes and how much memory, here
 	$(BIN)/python -m churn_assets_tests.bench
+
+.PHONY: fuzz
+fuzz: $(READY) ## Damaged files for the readers, MINUTES long from case SEED on; exit code 1 where one is mistaken
+	$(BIN)/python -m churn_assets_tests.fuzz $(MINUTES) $(SEED)
 
 .PHONY: docs
 docs: $(READY) ## Write docs/tables.md and docs/features.md from the contracts

@@ -125,10 +125,17 @@ def land(
     type=click.Choice(["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]),
     help="Of the files.",
 )
+@click.option(
+    "--faults",
+    is_flag=False,
+    flag_value=0.01,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Plant so many faulty rows per row (0.01 if no number follows), and list them in <data>/faults.json.",
+)
 @click.option("--replace", is_flag=True, help="Replace days that hold something else.")
 @click.pass_obj
 def generate(data: Path | None, /, replace: bool, start: datetime, **options: Any) -> None:
-    """Write a synthetic landing: plans, hidden engagement, churn, a weekly rhythm."""
+    """Write a synthetic landing: plans, hidden engagement, churn, a weekly rhythm; with --faults, rows of every fault."""
     _generate(data, start=start.date(), replace=replace, **options)
     console.print("Next: churn-assets backfill")
 
@@ -308,11 +315,23 @@ def demo(data: Path | None, users: int, days: int) -> None:
 def _generate(data: Path | None, *, start: date, days: int, **options: Any) -> Settings:
     from churn_assets.settings_file import write_calendar
     from churn_assets.synthetic import generate as generate_world
+    from churn_assets.synthetic import write_manifest
 
     settings = Settings.load(data)
     with _days_bar("Generating", days) as on_day:
-        world = generate_world(settings.landing_dir, start=start, days=days, on_day=on_day, **options)
+        world = generate_world(
+            settings.landing_dir,
+            start=start,
+            days=days,
+            on_day=on_day,
+            lateness_days=settings.lateness_days,
+            **options,
+        )
     write_calendar(settings.data_dir / SETTINGS_FILE, world.start, world.end)
+    if faults := options.get("faults"):
+        manifest = settings.data_dir / "faults.json"
+        write_manifest(manifest, world.planted, seed=options["seed"], rate=faults)
+        console.print(f"{len(world.planted):,} faults planted, each listed in {manifest}.", soft_wrap=True)
     console.print(
         f"{world.users:,} users and {world.events:,} events on {world.days:,} days, {world.start} to {world.end}, in {settings.landing_dir}."
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
 from churn_assets.label_settings import LabelSettings
 from churn_assets.training_settings import TrainingSettings
@@ -33,8 +35,12 @@ SourceName = Literal["users", "events"]
 SOURCES: tuple[SourceName, ...] = ("users", "events")
 
 
+_timezones = cache(available_timezones)
+"""Looks through a folder of hundreds of files each time."""
+
+
 def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _timezones():
         raise ValueError(f"'{name}' is not an IANA timezone such as 'UTC' or 'Europe/Berlin'")
     return name
 
@@ -124,6 +130,7 @@ class Settings(BaseSettings):
     sources: Sources = Sources()
     labels: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
+    checks: CheckSettings = CheckSettings()
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Settings:

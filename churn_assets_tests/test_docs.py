@@ -22,7 +22,7 @@ from churn_assets.settings import Settings, SourceSettings, tomllib
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NOT_OURS = re.compile(
-    r"(\.git|\.venv|data|build|dist|.*_cache|\.hypothesis|__pycache__|.*\.egg-info|\.tmp_dagster_home_.*)"
+    r"(\.git|\.venv|data|build|dist|.*_cache|\.hypothesis|\.fuzz|__pycache__|.*\.egg-info|\.tmp_dagster_home_.*)"
 )
 TEXTS = {"", ".cfg", ".md", ".py", ".toml", ".txt", ".yaml", ".yml", ".html", ".js", ".csv", ".jsonl"}
 

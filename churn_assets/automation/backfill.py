@@ -158,7 +158,7 @@ def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days:
         for check in checks:
             if published := [day for day in days if day in ledger.of(check.table)]:
                 judged = verdicts(check, stored, DayRange(published[0], published[-1]))
-                failing[f"{check.table}.{check.name}"] += sum(not judged[day].passed for day in published)
+                failing[f"{check.table}.{check.name}"] += sum(judged[day].failed for day in published)
     return +failing
 
 

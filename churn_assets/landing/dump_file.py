@@ -10,7 +10,7 @@ import codecs
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from churn_assets.contracts.tables import REQUIRED_SOURCE_COLUMNS
 from churn_assets.errors import RefusedFile
 from churn_assets.landing.binding import Binder
 from churn_assets.landing.csv_file import read_csv
@@ -46,12 +47,17 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class DumpFile:
-    """`days` (datetime64[D]) has one entry per record, NaT where the record is malformed or its date is not usable."""
+    """`days` (datetime64[D]) has one entry per record, NaT where the record is malformed or its date is not usable.
+
+    `stands_alone`: whether a file of that record only would be read. JSON Lines have no header, so a line without a required
+    key makes none.
+    """
 
     source: SourceName
     format: str
     days: Days
     rows: Rows
+    stands_alone: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.days)
@@ -109,7 +115,10 @@ def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFi
         count = len(rows.records)
     if count != read.count + len(read.malformed):
         raise _not_certain(delivery)
-    return DumpFile(source, delivery.format, _days(read, source, settings), rows)
+    stands_alone = (
+        np.ones(count, dtype=bool) if delivery.format != "jsonl" else _of_bound(read, _is_complete(read, source))
+    )
+    return DumpFile(source, delivery.format, _days(read, source, settings), rows, stands_alone)
 
 
 def _text_rows(data: bytes, marks: int, encoding: str, *, is_csv: bool) -> _TextRows:
@@ -141,11 +150,25 @@ def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
         found = parsing.business_days(instants, settings.timezone)
     found_days = found.to_numpy().astype("datetime64[D]")
     found_days[(found_days < FIRST_DAY) | (found_days > LAST_DAY)] = np.datetime64("NaT", "D")
-    days = np.full(read.count + len(read.malformed), np.datetime64("NaT", "D"))
-    is_bound = np.ones(len(days), dtype=bool)
+    return _of_bound(read, found_days, otherwise=np.datetime64("NaT", "D"))
+
+
+def _is_complete(read: ReadRows, source: SourceName) -> npt.NDArray[np.bool_]:
+    """Whether a bound record has each required column."""
+    complete = np.ones(read.count, dtype=bool)
+    for name in REQUIRED_SOURCE_COLUMNS[source]:
+        if (at := read.binding.columns.get(name)) is not None:
+            complete &= read.columns[at].is_valid().to_numpy()
+    return complete
+
+
+def _of_bound(read: ReadRows, values: npt.NDArray[Any], otherwise: object = False) -> npt.NDArray[Any]:
+    """`values` of the bound records in their places among all, and `otherwise` where one is malformed."""
+    is_bound = np.ones(read.count + len(read.malformed), dtype=bool)
     is_bound[[number - 1 for number, _ in read.malformed]] = False
-    days[is_bound] = found_days
-    return days
+    placed = np.full(len(is_bound), otherwise, dtype=values.dtype)
+    placed[is_bound] = values
+    return placed
 
 
 def _not_certain(delivery: Delivery) -> RefusedFile:
