@@ -17,7 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from churn_assets import __version__
-from churn_assets.cli_backup import backup, restore
+from churn_assets.commands.backup import backup, restore
+from churn_assets.commands.erase import erase
+from churn_assets.commands.quarantine import quarantine
 from churn_assets.errors import ChurnError, about_the_disk
 from churn_assets.settings import DATA_DIR_VARIABLE, SETTINGS_FILE, Settings, default_data_dir
 
@@ -552,6 +554,10 @@ def _days_bar(what: str, total: int | None = None) -> Iterator[Callable[[date], 
     with _bar("days") as progress:
         task = progress.add_task(what, total=total)
         yield lambda day: progress.update(task, advance=1, description=f"{what} {day}")
+
+
+cli.add_command(quarantine)
+cli.add_command(erase)
 
 
 def main() -> None:

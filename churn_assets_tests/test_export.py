@@ -64,7 +64,7 @@ def test_only_the_asked_days(computed: Path, tmp_path: Path) -> None:
 
 def test_in_csv_a_text_that_a_spreadsheet_would_compute_is_quoted_and_a_number_is_not(tmp_path: Path) -> None:
     deployment = deployment_in(tmp_path / "data")
-    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "a=1", "", None, 'say "hi", you', "'=1"]
+    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "a=1", "", None, 'say "hi", you', "'=1"]
     rows = raw_events(
         *({"event_id": str(n), "course_id": text, "landing_date": day(1)} for n, text in enumerate(texts))
     )
@@ -73,7 +73,8 @@ def test_in_csv_a_text_that_a_spreadsheet_would_compute_is_quoted_and_a_number_i
     assert run(tmp_path / "data", "raw_events", "--out", out).exit_code == 0
     with out.open(encoding="utf-8", newline="") as lines:
         written = [row["course_id"] for row in csv.DictReader(lines)]
-    assert written == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "'\r=1", "a=1", "", "", 'say "hi", you', "'=1"]
+    formulas = ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "'\r=1", "'\n=1", "'\uff1d1"]
+    assert written == [*formulas, "a=1", "", "", 'say "hi", you', "'=1"]
     kept = tmp_path / "raw.parquet"
     assert run(tmp_path / "data", "raw_events", "--out", kept).exit_code == 0
     assert pd.read_parquet(kept)["course_id"].tolist() == texts

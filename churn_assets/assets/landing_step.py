@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -16,6 +16,8 @@ import pyarrow as pa
 from churn_assets.assets.code_version import code_version
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import SAME_DAY, DayRange, RowCounts, Window, chunks
+from churn_assets.contracts import Contract
+from churn_assets.landing.erased import Erased
 from churn_assets.landing.folder import current_day_digest, day_digest, delivered_files
 from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
@@ -89,8 +91,7 @@ class LandingStep:
                 digests[day] = {one.name: one.file.digest for one in today}
                 landed += today
             notes.append(files.typed(_notes(landed)))
-            table = pa.concat_tables(one.table for one in landed)
-            return raw.typed(to_frame(raw.columns, table))
+            return _stacked(raw, landed)
 
         def input_hashes(_: duckdb.DuckDBPyConnection) -> Mapping[date, str]:
             return {day: day_digest(files) for day, files in digests.items()}
@@ -103,11 +104,16 @@ class LandingStep:
             files, days, [noted], input_hashes, version, run_id, lambda: _drift(noted), landed=self.landed
         )
 
+    def read(self, deployment: Deployment, days: Iterable[date]) -> pd.DataFrame:
+        """What `raw_*` would hold of these days were they published now. Raises RefusedFile."""
+        landed = [one for day in days for one in self._read_day(deployment, day)]
+        return _stacked(deployment.contracts[self.name], landed)
+
     def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
         landing_dir = deployment.settings.landing_dir
-        own = deployment.settings.source(self.source)
+        own, erased = deployment.settings.source(self.source), Erased.of(deployment.settings)
         for path in delivered_files(landing_dir, self.source, day):
-            file = read_file(path, source=self.source, settings=own, landing_dir=landing_dir)
+            file = read_file(path, source=self.source, settings=own, landing_dir=landing_dir, erased=erased)
             yield _Landed(day, path.relative_to(landing_dir).as_posix(), file)
 
     def _blocks(self, deployment: Deployment, days: DayRange) -> Iterator[DayRange]:
@@ -130,12 +136,17 @@ def _drift(files: pd.DataFrame) -> dict[date, dict[str, str]]:
     return {day: {kind: ", ".join(names) for kind, names in kinds.items() if names} for day, kinds in told.items()}
 
 
+def _stacked(raw: Contract, landed: list[_Landed]) -> pd.DataFrame:
+    return raw.typed(to_frame(raw.columns, pa.concat_tables(one.table for one in landed)))
+
+
 def _notes(landed: list[_Landed]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "landing_date": np.array([one.day for one in landed], dtype="datetime64[us]"),
             "source_file": pd.Categorical([one.name for one in landed]),
             "rows_read": np.array([len(one.file.table) for one in landed], dtype="int64"),
+            "rows_erased": np.array([one.file.rows_erased for one in landed], dtype="int64"),
             "digest": [one.file.digest for one in landed],
             "columns_added": [json.dumps(one.file.drift.added) for one in landed],
             "columns_missing": [json.dumps(one.file.drift.missing) for one in landed],

@@ -6,9 +6,10 @@ import logging
 import os
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,7 @@ class Report:
 
 def planned(
     deployment: Deployment,
-    asked: DayRange | None = None,
+    asked: Collection[date] | None = None,
     *,
     tables: set[str] | None = None,
     force: bool = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -48,7 +48,7 @@ def plan(
     deployment: Deployment,
     steps: Sequence[AnyStep],
     ledger: Ledger,
-    asked: DayRange,
+    asked: Collection[date],
     *,
     force: bool = False,
     late_only: bool = False,
@@ -101,7 +101,7 @@ def _landed(steps: Sequence[AnyStep], ledger: Ledger, day: date) -> bool:
     return all(day in ledger.of(step.name) for step in steps if isinstance(step, LandingStep))
 
 
-def _undelivered(deployment: Deployment, steps: Sequence[AnyStep], asked: DayRange) -> list[tuple[date, str]]:
+def _undelivered(deployment: Deployment, steps: Sequence[AnyStep], asked: Collection[date]) -> list[tuple[date, str]]:
     landing_dir = deployment.settings.landing_dir
     return [
         (day, f"No {step.source} were delivered for {day}: looked for a file in {folder}.")

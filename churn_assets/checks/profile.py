@@ -46,6 +46,13 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     reasons = ", ".join(map(literal, QUARANTINE_REASONS))
     malformed = _share("malformed_share", "read_error IS NOT NULL", 0.01, "at most 1 % of rows do not fit the header")
     a_file = _some_rows("at least one file was delivered")
+    nobody_erased = Expectation(
+        "rows_of_erased_users",
+        "coalesce(sum(rows_erased), 0)",
+        "no row of an erased user was delivered again (erase the user again to take it out of the landing)",
+        minimum=0,
+        maximum=0,
+    )
     quarantined = (
         _none("rows_of_unknown_reason", f"reason NOT IN ({reasons})", "every reason is a declared one"),
         Expectation("rows", "count(*)", "nothing was rejected", minimum=0, maximum=0),
@@ -71,12 +78,12 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     return MappingProxyType(
         {
             "raw_users": (malformed,),
-            "users_files": (a_file,),
+            "users_files": (a_file, nobody_erased),
             "raw_events": (
                 malformed,
                 _some_rows("the day has events; a header alone is a real empty day, but a rare one"),
             ),
-            "events_files": (a_file,),
+            "events_files": (a_file, nobody_erased),
             "clean_users": (*attributes, _signup_moved()),
             "quarantined_users": quarantined,
             "users_reconciliation": reconciliation,

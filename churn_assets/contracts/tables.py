@@ -102,7 +102,8 @@ def _files(source: SourceName) -> Contract:
         columns=(
             Column("landing_date", Kind.DATE, "Day the file was received"),
             Column("source_file", Kind.LABEL, "File, relative to the landing folder"),
-            Column("rows_read", Kind.INTEGER, "Rows in the file", minimum=0, unit="rows"),
+            Column("rows_read", Kind.INTEGER, "Rows in the file, those of erased users apart", minimum=0, unit="rows"),
+            Column("rows_erased", Kind.INTEGER, "Rows of erased users, which were not kept", minimum=0, unit="rows"),
             Column("digest", Kind.TEXT, "BLAKE2b-256 of the file's bytes as delivered"),
             Column("columns_added", Kind.TEXT, "Columns outside the contract, as a JSON list"),
             Column("columns_missing", Kind.TEXT, "Optional columns of the contract it lacks, as a JSON list"),

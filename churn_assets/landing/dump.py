@@ -69,7 +69,8 @@ def land_dump(
             for file, bounds in cuts:
                 folder = staging / file.source / f"date={day.isoformat()}"
                 folder.mkdir(parents=True)
-                file.rows.write(folder / f"{file.source}.{file.format}", int(bounds[number]), int(bounds[number + 1]))
+                content = file.rows.content(int(bounds[number]), int(bounds[number + 1]))
+                (folder / f"{file.source}.{file.format}").write_bytes(content)
             if on_day is not None:
                 on_day(day)
         unchanged = publish(staging, settings.landing_dir, replace=replace, whole=True)

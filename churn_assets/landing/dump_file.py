@@ -6,43 +6,26 @@ serve to find days. What is written again are the file's own bytes (Parquet: its
 
 from __future__ import annotations
 
-import codecs
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from churn_assets.contracts.tables import REQUIRED_SOURCE_COLUMNS
-from churn_assets.errors import RefusedFile
-from churn_assets.landing.binding import Binder
-from churn_assets.landing.csv_file import read_csv
-from churn_assets.landing.csv_records import csv_records, jsonl_records
-from churn_assets.landing.delivery import Delivery, take_delivery
-from churn_assets.landing.encoding import UTF8, utf8_bytes
-from churn_assets.landing.jsonl_file import read_jsonl
-from churn_assets.landing.parquet_file import read_parquet
+from churn_assets.landing.erased import Erased
+from churn_assets.landing.records import Rows, read_records
 from churn_assets.landing.rows import ReadRows
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms import parsing
 
 Days = npt.NDArray[np.datetime64]
-Order = npt.NDArray[np.int64]
 DATED_BY = {"users": "signup_date", "events": "event_time"}
 FIRST_DAY, LAST_DAY = (np.datetime64(day, "D") for day in (date.min, date.max))
 """A day beyond these has no name, so no folder could be its landing day."""
-
-
-class Rows(Protocol):
-    """Records that can be put in another order, and written from one position to another as a file of their format."""
-
-    def take(self, order: Order) -> Rows: ...
-    def write(self, path: Path, first: int, last: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -63,78 +46,17 @@ class DumpFile:
         return len(self.days)
 
 
-@dataclass(frozen=True)
-class _TextRows:
-    """`head` is the header with its line end, empty for JSON Lines; `encoding` is None where the bytes are UTF-8."""
-
-    head: bytes
-    records: pa.LargeBinaryArray
-    encoding: str | None
-
-    def take(self, order: Order) -> _TextRows:
-        return replace(self, records=self.records.take(pa.array(order)))
-
-    def write(self, path: Path, first: int, last: int) -> None:
-        _, offsets, data = self.records.buffers()
-        content = self.head
-        if last > first:
-            at = np.frombuffer(offsets, np.int64)[self.records.offset :]
-            content += bytes(memoryview(data)[at[first] : at[last]])
-        # A zero-byte file would be refused, so a day without lines is one blank line.
-        content = content or b"\n"
-        path.write_bytes(content if self.encoding is None else content.decode("utf-8").encode(self.encoding))
-
-
-@dataclass(frozen=True)
-class _ParquetRows:
-    table: pa.Table
-
-    def take(self, order: Order) -> _ParquetRows:
-        return _ParquetRows(self.table.take(pa.array(order)))
-
-    def write(self, path: Path, first: int, last: int) -> None:
-        pq.write_table(self.table.slice(first, last - first), path)
-
-
 def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFile:
     """The file at `path`. Raises RefusedFile, in one sentence that shows no value of a row."""
     path = path.resolve()
-    declared = settings.source(source)
-    delivery = take_delivery(path, settings=declared, landing_dir=path.parent)
-    binder = Binder(source, declared, delivery.refused)
-    rows: Rows
-    if delivery.format == "parquet":
-        read = read_parquet(delivery, binder)
-        rows = _ParquetRows(pq.ParquetFile(pa.BufferReader(delivery.data)).read())
-        count = rows.table.num_rows
-    else:
-        data, marks = utf8_bytes(delivery, declared.encoding)
-        is_csv = delivery.format == "csv"
-        read = (read_csv if is_csv else read_jsonl)(delivery, data, binder)
-        rows = _text_rows(data, marks, declared.encoding, is_csv=is_csv)
-        count = len(rows.records)
-    if count != read.count + len(read.malformed):
-        raise _not_certain(delivery)
-    stands_alone = (
-        np.ones(count, dtype=bool) if delivery.format != "jsonl" else _of_bound(read, _is_complete(read, source))
-    )
-    return DumpFile(source, delivery.format, _days(read, source, settings), rows, stands_alone)
-
-
-def _text_rows(data: bytes, marks: int, encoding: str, *, is_csv: bool) -> _TextRows:
-    """Cut into records. The last one is given the line end that the first one has, should it have none."""
-    cut = csv_records if is_csv else jsonl_records
-    if data.strip() and not data.endswith((b"\n", b"\r") if is_csv else b"\n"):
-        data += _line_end(cut(data + b"\n")[0].as_py())
-    records = cut(data)
-    head = codecs.BOM_UTF8 * marks
-    if is_csv:
-        head, records = head + records[0].as_py(), records.slice(1)
-    return _TextRows(head, records, None if codecs.lookup(encoding).name in UTF8 else encoding)
-
-
-def _line_end(record: bytes) -> bytes:
-    return b"\r\n" if record.endswith(b"\r\n") else record[-1:]
+    records = read_records(path, source, settings.source(source), path.parent)
+    read, rows, is_jsonl = records.read, records.rows, records.delivery.format == "jsonl"
+    days = _days(read, source, settings)
+    stands_alone = _of_bound(read, _is_complete(read, source)) if is_jsonl else np.ones(len(days), dtype=bool)
+    gone = Erased.of(settings).among(read, records.binder, records.delivery.format)
+    if gone.any():  # what was erased is not landed again
+        days, rows, stands_alone = days[~gone], rows.take(np.flatnonzero(~gone)), stands_alone[~gone]
+    return DumpFile(source, records.delivery.format, days, rows, stands_alone)
 
 
 def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
@@ -164,12 +86,6 @@ def _is_complete(read: ReadRows, source: SourceName) -> npt.NDArray[np.bool_]:
 
 def _of_bound(read: ReadRows, values: npt.NDArray[Any], otherwise: object = False) -> npt.NDArray[Any]:
     """`values` of the bound records in their places among all, and `otherwise` where one is malformed."""
-    is_bound = np.ones(read.count + len(read.malformed), dtype=bool)
-    is_bound[[number - 1 for number, _ in read.malformed]] = False
-    placed = np.full(len(is_bound), otherwise, dtype=values.dtype)
-    placed[is_bound] = values
+    placed = np.full(read.total, otherwise, dtype=values.dtype)
+    placed[read.is_bound] = values
     return placed
-
-
-def _not_certain(delivery: Delivery) -> RefusedFile:
-    return delivery.refused("cannot be cut into records for certain; check its quotes, delimiter and line ends")

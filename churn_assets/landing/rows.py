@@ -32,6 +32,17 @@ class ReadRows:
     header_repairs: int = 0
     malformed: Sequence[tuple[int, str]] = ()
 
+    @property
+    def total(self) -> int:
+        return self.count + len(self.malformed)
+
+    @property
+    def is_bound(self) -> npt.NDArray[np.bool_]:
+        """Of each record whether it could be bound to the header: its values are in `columns`, in the same order."""
+        bound = np.ones(self.total, dtype=bool)
+        bound[[number - 1 for number, _ in self.malformed]] = False
+        return bound
+
 
 def raw_table(rows: ReadRows, source: SourceName, source_file: str) -> pa.Table:
     """Grain: one record of the file, in file order. Columns: the contract's as text, extra, source_file, source_row,

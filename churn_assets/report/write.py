@@ -10,6 +10,8 @@ from churn_assets.figures import growth_pictures, retention_pictures
 from churn_assets.report.contents import gather
 from churn_assets.report.page import page
 
+PAGE = "report.html"
+
 
 def write_report(deployment: Deployment, folder: Path) -> list[Path]:
     """Write it, replacing an earlier one. Gives the files, the page first. Raises ChurnError where nothing is published,
@@ -17,7 +19,7 @@ def write_report(deployment: Deployment, folder: Path) -> list[Path]:
     """
     contents = gather(deployment)
     pictures = {**growth_pictures(contents.growth), **retention_pictures(contents.cohorts)}
-    files = {"report.html": page(contents, pictures).encode()}
+    files = {PAGE: page(contents, pictures).encode()}
     files |= {f"{name}.png": picture.png for name, picture in pictures.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)

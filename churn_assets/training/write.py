@@ -117,7 +117,7 @@ def write_training_set(
     folder = root / version
     if folder.exists():
         return Manifest.read(folder)
-    with _alone_in(root, settings.lock_timeout_seconds):
+    with alone_in(root, settings.lock_timeout_seconds):
         if folder.exists():
             return Manifest.read(folder)
         unfinished = root / f".{version}{UNFINISHED}"
@@ -177,7 +177,7 @@ def _write_part(
 
 
 @contextmanager
-def _alone_in(root: Path, timeout_seconds: float) -> Iterator[None]:
+def alone_in(root: Path, timeout_seconds: float) -> Iterator[None]:
     """One writer at a time, so that what a killed one left behind can be told from another's work, and removed."""
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -89,6 +89,14 @@ class Warehouse:
                 connection.close()
 
     @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Alone, and the file holds everything: no log is beside it, and it is not open here either."""
+        with self.alone():
+            if self.path.exists():
+                self._connect(read_only=False).close()
+            yield
+
+    @contextmanager
     def alone(self) -> Iterator[None]:
         """No process of ours writes from here to the end of the block; who wants to, waits."""
         lock = FileLock(self.path.with_name(self.path.name + ".lock"))

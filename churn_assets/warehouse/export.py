@@ -22,8 +22,9 @@ from churn_assets.warehouse.ledger import Ledger
 from churn_assets.warehouse.reading import read_days
 
 Format = Literal["parquet", "csv"]
-FORMULA = r"^[=+\-@\t\r]"
-"""How a cell begins that a spreadsheet would compute (OWASP, CSV injection). A single quote before it makes it text."""
+FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+"""How a cell begins that a spreadsheet would compute (OWASP, CSV injection), the full-width signs of East Asian input among them. A
+single quote before it makes it text."""
 
 
 def export_table(

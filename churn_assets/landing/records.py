@@ -1,0 +1,141 @@
+"""The records of one file: what the strict readers say of each, and the bytes it is made of, which can be moved or left out.
+
+What is written again are the file's own bytes (Parquet: its own typed rows), never values that were read and printed.
+"""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from churn_assets.landing.binding import Binder
+from churn_assets.landing.csv_file import read_csv
+from churn_assets.landing.csv_records import csv_records, jsonl_records
+from churn_assets.landing.delivery import Delivery, take_delivery
+from churn_assets.landing.encoding import UTF8, utf8_bytes
+from churn_assets.landing.jsonl_file import read_jsonl
+from churn_assets.landing.parquet_file import read_parquet
+from churn_assets.landing.rows import ReadRows
+from churn_assets.settings import SourceName, SourceSettings
+
+Order = npt.NDArray[np.int64]
+Kept = npt.NDArray[np.bool_]
+
+
+class Rows(Protocol):
+    """Records that can be put in another order, and given as a file of their format, uncompressed: from one position to
+    another, or those that are `kept`.
+    """
+
+    def take(self, order: Order) -> Rows: ...
+    def content(self, first: int, last: int) -> bytes: ...
+    def only(self, kept: Kept) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Records:
+    """One file. `read` has the values, `rows` the bytes, both in file order."""
+
+    delivery: Delivery
+    binder: Binder
+    read: ReadRows
+    rows: Rows
+
+
+def read_records(path: Path, source: SourceName, declared: SourceSettings, landing_dir: Path) -> Records:
+    """The file at `path`. Raises RefusedFile, in one sentence that shows no value of a row."""
+    delivery = take_delivery(path, settings=declared, landing_dir=landing_dir)
+    binder = Binder(source, declared, delivery.refused)
+    rows: Rows
+    if delivery.format == "parquet":
+        read = read_parquet(delivery, binder)
+        file = pq.ParquetFile(pa.BufferReader(delivery.data))
+        codec = file.metadata.row_group(0).column(0).compression if file.metadata.num_row_groups else "SNAPPY"
+        rows = _ParquetRows(file.read(), "NONE" if codec == "UNCOMPRESSED" else codec)
+        count = rows.table.num_rows
+    else:
+        data, marks = utf8_bytes(delivery, declared.encoding)
+        is_csv = delivery.format == "csv"
+        read = (read_csv if is_csv else read_jsonl)(delivery, data, binder)
+        rows = _text_rows(data, marks, declared.encoding, is_csv=is_csv)
+        count = len(rows.records)
+    if count != read.total:
+        raise delivery.refused("cannot be cut into records for certain; check its quotes, delimiter and line ends")
+    return Records(delivery, binder, read, rows)
+
+
+@dataclass(frozen=True)
+class _TextRows:
+    """`head` is the header with its line end, empty for JSON Lines; `encoding` is None where the bytes are UTF-8; `added`
+    is the line end that the file's last record was given because it had none.
+    """
+
+    head: bytes
+    records: pa.LargeBinaryArray
+    encoding: str | None
+    added: bytes
+
+    def take(self, order: Order) -> _TextRows:
+        return replace(self, records=self.records.take(pa.array(order)))
+
+    def only(self, kept: Kept) -> bytes:
+        rows = self.take(np.flatnonzero(kept))
+        return rows._encoded(rows._text(0, len(rows.records)).removesuffix(self.added if kept[-1:].any() else b""))
+
+    def content(self, first: int, last: int) -> bytes:
+        return self._encoded(self._text(first, last))
+
+    def _text(self, first: int, last: int) -> bytes:
+        _, offsets, data = self.records.buffers()
+        content = self.head
+        if last > first:
+            at = np.frombuffer(offsets, np.int64)[self.records.offset :]
+            content += bytes(memoryview(data)[at[first] : at[last]])
+        # A zero-byte file would be refused, so a day without lines is one blank line.
+        return content or b"\n"
+
+    def _encoded(self, content: bytes) -> bytes:
+        return content if self.encoding is None else content.decode("utf-8").encode(self.encoding)
+
+
+@dataclass(frozen=True)
+class _ParquetRows:
+    table: pa.Table
+    compression: str
+
+    def take(self, order: Order) -> _ParquetRows:
+        return replace(self, table=self.table.take(pa.array(order)))
+
+    def only(self, kept: Kept) -> bytes:
+        rows = self.take(np.flatnonzero(kept))
+        return rows.content(0, rows.table.num_rows)
+
+    def content(self, first: int, last: int) -> bytes:
+        written = pa.BufferOutputStream()
+        pq.write_table(self.table.slice(first, last - first), written, compression=self.compression)
+        return written.getvalue().to_pybytes()
+
+
+def _text_rows(data: bytes, marks: int, encoding: str, *, is_csv: bool) -> _TextRows:
+    """Cut into records. The last one is given the line end that the first one has, should it have none."""
+    cut = csv_records if is_csv else jsonl_records
+    added = b""
+    if data.strip() and not data.endswith((b"\n", b"\r") if is_csv else b"\n"):
+        added = _line_end(cut(data + b"\n")[0].as_py())
+        data += added
+    records = cut(data)
+    head = codecs.BOM_UTF8 * marks
+    if is_csv:
+        head, records = head + records[0].as_py(), records.slice(1)
+    return _TextRows(head, records, None if codecs.lookup(encoding).name in UTF8 else encoding, added)
+
+
+def _line_end(record: bytes) -> bytes:
+    return b"\r\n" if record.endswith(b"\r\n") else record[-1:]

@@ -1,0 +1,93 @@
+"""Taking users' rows out of every table at once, the ledger with them; and out of the notes on what was published.
+
+Partitions stay as published, less these rows: hashes are sums, so what they lose is subtracted. What was computed from the
+rows (sums over users, say) is a restatement's business, for which the changed hashes are the sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import duckdb
+
+from churn_assets.contracts import Contract
+from churn_assets.warehouse.arrivals import ARRIVALS, ARRIVALS_TABLE
+from churn_assets.warehouse.content_hash import PartitionHashes, digest_without
+from churn_assets.warehouse.frames import qualified, quoted, run, to_frame
+from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, table_exists
+from churn_assets.warehouse.restatements import RESTATEMENTS, RESTATEMENTS_TABLE
+
+Sought = Callable[[str, list[str]], list[bool]]
+"""Given a table and ids in it, as text: which of them are sought."""
+USER_ID = "user_id"
+
+
+def count_users_rows(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[Contract], sought: Sought, text: str | None
+) -> dict[str, int]:
+    """How many rows each table has of sought users; tables without any are left out. `text`: an id that is theirs wherever
+    it stands in a landed line that could not be bound to its header.
+    """
+    counts = {}
+    for contract in tables:
+        if which := _condition(connection, contract, sought, text):
+            query = f"SELECT count(*) FROM {qualified(contract.table)} WHERE {which[0]}"
+            ((rows,),) = connection.execute(query, which[1]).fetchall()
+            if rows:
+                counts[contract.table] = rows
+    return counts
+
+
+def remove_users_rows(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[Contract], sought: Sought, text: str | None
+) -> None:
+    """Delete the same rows within the caller's transaction, and say so in the ledger."""
+    for contract in tables:
+        if which := _condition(connection, contract, sought, text):
+            columns = ", ".join(quoted(column.name) for column in contract.columns)
+            query = f"SELECT {columns} FROM {qualified(contract.table)} WHERE {which[0]}"
+            removed = PartitionHashes(contract)
+            removed.add(to_frame(contract.columns, connection.sql(query, params=which[1]).to_arrow_table()))
+            connection.execute(f"DELETE FROM {qualified(contract.table)} WHERE {which[0]}", which[1]).fetchall()
+            for day, entry in Ledger.read(connection, [contract.table]).of(contract.table).items():
+                if rows := removed.rows(day):
+                    left = digest_without(entry.content_hash, removed.digest(day))
+                    run(
+                        connection,
+                        f"UPDATE {LEDGER_TABLE} SET row_count = row_count - ?, content_hash = ? "
+                        "WHERE table_name = ? AND partition_date = ?",
+                        [rows, left, contract.table, day],
+                    )
+
+
+def blot_out_of_file_names(connection: duckdb.DuckDBPyConnection, text: str, instead: str) -> None:
+    """Replace a text in the file names that arrivals and restatements note."""
+    if table_exists(connection, ARRIVALS):
+        run(connection, f"UPDATE {ARRIVALS_TABLE} SET source_file = replace(source_file, $1, $2)", [text, instead])
+    if table_exists(connection, RESTATEMENTS):
+        run(
+            connection,
+            f"UPDATE {RESTATEMENTS_TABLE} SET files = list_transform(files, lambda name: replace(name, $1, $2)) "
+            "WHERE contains(array_to_string(files, '/'), $1)",
+            [text, instead],
+        )
+
+
+def _condition(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, sought: Sought, text: str | None
+) -> tuple[str, dict[str, Any]] | None:
+    """Which rows, as SQL with its parameters; None if the table has none of them."""
+    if USER_ID not in contract.column_names or not table_exists(connection, contract.table):
+        return None
+    query = f"SELECT DISTINCT {USER_ID} FROM {qualified(contract.table)} WHERE {USER_ID} IS NOT NULL ORDER BY 1"
+    ids = [user for (user,) in connection.execute(query).fetchall()]
+    conditions: list[str] = []
+    parameters: dict[str, Any] = {}
+    if own := [u for u, found in zip(ids, sought(contract.table, [str(u) for u in ids]), strict=True) if found]:
+        conditions.append(f"{USER_ID} IN (SELECT unnest($ids))")
+        parameters["ids"] = own
+    if text is not None and "read_error" in contract.column_names:
+        conditions.append("(read_error IS NOT NULL AND contains(extra, $text))")
+        parameters["text"] = text
+    return (" OR ".join(conditions), parameters) if conditions else None
