@@ -15,6 +15,7 @@ from churn_assets.calendar import DayRange
 from churn_assets.checks.verdict import Check, Stored, Verdict, not_judged
 from churn_assets.contracts.tables import KNOWN_EVENT_TYPES
 from churn_assets.settings import Settings
+from churn_assets.warehouse.frames import literal
 
 WARN, ERROR = 0.1, 0.25
 """Of the PSI, by convention: below 0.1 no change worth a look, above 0.25 another population."""
@@ -50,10 +51,8 @@ def drift_checks(settings: Settings) -> list[Check]:
 
 
 def distributions(settings: Settings) -> tuple[Distribution, ...]:
-    vocabulary = ", ".join(
-        "'" + name.replace("'", "''") + "'" for name in (*KNOWN_EVENT_TYPES, *settings.sources.events.event_types)
-    )
-    billed = ", ".join(f"'{name}'" for name in BILLED)
+    vocabulary = ", ".join(map(literal, (*KNOWN_EVENT_TYPES, *settings.sources.events.event_types)))
+    billed = ", ".join(map(literal, BILLED))
     minutes = " + ".join(f"(watch_minutes > {edge})::INTEGER" for edge in MINUTES_EDGES)
     return (
         Distribution(
