@@ -8,6 +8,9 @@ PYTHON ?=
 VENV ?= .venv
 WORKERS ?= 2
 PORT ?= 3000
+N ?= 200
+MINUTES ?= 60
+SEED ?= 1
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
@@ -21,7 +24,8 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: CHURN_DATA_DIR (data), PYTHON (the newest of 3.10 to 3.13), VENV (.venv), WORKERS (2), PORT (3000)"
+	@echo "Variables: CHURN_DATA_DIR (data), PYTHON (the newest of 3.10 to 3.13), VENV (.venv), WORKERS (2), PORT (3000);"
+	@echo "           of campaigns: N kills (200), MINUTES of fuzzing (60), SEED (1)"
 
 .PHONY: demo
 demo: $(READY) ## Generate a synthetic product, compute every table, say where to look
@@ -35,13 +39,17 @@ ui: $(READY) ## The Dagster UI on this machine only: graph, partitions, checks, 
 
 define DAGSTER_HOME_OF_DATA
 import sys
+from churn_assets.assets.step import Deployment
+from churn_assets.automation.backfill import dagster_instance
 from churn_assets.automation.instance import ensure_instance
 from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
 try:
     settings = Settings.load()
     settings.calendar_start
-    print(ensure_instance(settings.dagster_home))
+    home = ensure_instance(settings.dagster_home)
+    with dagster_instance(Deployment(settings)):
+        print(home)  # its databases made by one process, before several open it
 except ChurnError as error:
     sys.exit(f"Error: {error}")
 endef
@@ -55,6 +63,10 @@ test: $(READY) ## All tests but the long ones
 test-long: $(READY) ## The long tests: real data, many kills, whole runs of the dagster command
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long
 
+.PHONY: torture
+torture: $(READY) ## Kill runs at random moments and damage files, for an hour (N=200 kills, SEED=1)
+	$(BIN)/python -m churn_assets_tests.torture --kills $(N) --seed $(SEED)
+
 .PHONY: lint
 lint: $(READY) ## Style and common mistakes
 	$(BIN)/ruff check .
@@ -67,6 +79,10 @@ types: $(READY) ## Types, strictly
 .PHONY: bench
 bench: $(READY) ## How long it takes and how much memory, here
 	$(BIN)/python -m churn_assets_tests.bench
+
+.PHONY: fuzz
+fuzz: $(READY) ## Damaged files for the readers, MINUTES long from case SEED on; exit code 1 where one is mistaken
+	$(BIN)/python -m churn_assets_tests.fuzz $(MINUTES) $(SEED)
 
 .PHONY: docs
 docs: $(READY) ## Write docs/tables.md and docs/features.md from the contracts

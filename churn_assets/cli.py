@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from churn_assets import __version__
+from churn_assets.commands.backup import backup, restore
 from churn_assets.commands.erase import erase
 from churn_assets.commands.quarantine import quarantine
-from churn_assets.errors import ChurnError
-from churn_assets.settings import SETTINGS_FILE, Settings
+from churn_assets.errors import ChurnError, about_the_disk
+from churn_assets.settings import DATA_DIR_VARIABLE, SETTINGS_FILE, Settings, default_data_dir
 
 if TYPE_CHECKING:
     from churn_assets.assets.step import Deployment
@@ -53,6 +55,8 @@ class _OneSentence(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
+            if disk := about_the_disk(str(error)):
+                raise click.ClickException(disk) from error
             kind = type(error).__name__
             raise click.ClickException(
                 f"{kind} was not expected here; run again with 'churn-assets --debug'."
@@ -69,6 +73,10 @@ class _OneSentence(click.Group):
 def cli(ctx: click.Context, data: Path | None, debug: bool) -> None:
     """From landing files to trustworthy user-day tables."""
     ctx.obj = data
+
+
+cli.add_command(backup)
+cli.add_command(restore)
 
 
 @cli.command()
@@ -119,10 +127,17 @@ def land(
     type=click.Choice(["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]),
     help="Of the files.",
 )
+@click.option(
+    "--faults",
+    is_flag=False,
+    flag_value=0.01,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Plant so many faulty rows per row (0.01 if no number follows), and list them in <data>/faults.json.",
+)
 @click.option("--replace", is_flag=True, help="Replace days that hold something else.")
 @click.pass_obj
 def generate(data: Path | None, /, replace: bool, start: datetime, **options: Any) -> None:
-    """Write a synthetic landing: plans, hidden engagement, churn, a weekly rhythm."""
+    """Write a synthetic landing: plans, hidden engagement, churn, a weekly rhythm; with --faults, rows of every fault."""
     _generate(data, start=start.date(), replace=replace, **options)
     console.print("Next: churn-assets backfill")
 
@@ -302,11 +317,23 @@ def demo(data: Path | None, users: int, days: int) -> None:
 def _generate(data: Path | None, *, start: date, days: int, **options: Any) -> Settings:
     from churn_assets.settings_file import write_calendar
     from churn_assets.synthetic import generate as generate_world
+    from churn_assets.synthetic import write_manifest
 
     settings = Settings.load(data)
     with _days_bar("Generating", days) as on_day:
-        world = generate_world(settings.landing_dir, start=start, days=days, on_day=on_day, **options)
+        world = generate_world(
+            settings.landing_dir,
+            start=start,
+            days=days,
+            on_day=on_day,
+            lateness_days=settings.lateness_days,
+            **options,
+        )
     write_calendar(settings.data_dir / SETTINGS_FILE, world.start, world.end)
+    if faults := options.get("faults"):
+        manifest = settings.data_dir / "faults.json"
+        write_manifest(manifest, world.planted, seed=options["seed"], rate=faults)
+        console.print(f"{len(world.planted):,} faults planted, each listed in {manifest}.", soft_wrap=True)
     console.print(
         f"{world.users:,} users and {world.events:,} events on {world.days:,} days, {world.start} to {world.end}, in {settings.landing_dir}."
     )
@@ -488,16 +515,20 @@ def _report(deployment: Deployment, folder: Path | None = None) -> list[Path]:
 
 
 def _show_next(settings: Settings, page: Path) -> None:
-    console.print(
-        f"""
-[bold]Where to look next[/bold]
-  make ui                          the graph, its partitions and checks, on http://127.0.0.1:3000
-  {page}            growth, retention, quality and data health: open it in a browser
-  churn-assets status              what is published
-  {settings.warehouse_path}            schema churn, one table per asset: open it with DuckDB or pandas
-  README.md                        your own data in five lines""",
-        soft_wrap=True,
-    )
+    command, ui = "churn-assets" if shutil.which("churn-assets") else sys.argv[0], "make ui"
+    if settings.data_dir != default_data_dir():
+        command, ui = f"{command} --data {settings.data_dir}", f"{DATA_DIR_VARIABLE}={settings.data_dir} {ui}"
+    places = {
+        ui: "the graph, its partitions and checks, on http://127.0.0.1:3000",
+        str(page): "growth, retention, quality and data health: open it in a browser",
+        f"{command} status": "what is published",
+        str(settings.warehouse_path): "schema churn, one table per asset: open it with DuckDB or pandas",
+        "README.md": "your own data in five lines",
+    }
+    width = max(map(len, places)) + 2
+    console.print("\n[bold]Where to look next[/bold]")
+    for place, what in places.items():
+        console.print(f"  {escape(place):<{width}}{what}", soft_wrap=True)
 
 
 def _date(day: datetime | None) -> date | None:

@@ -1,4 +1,6 @@
-"""The one exception a user is meant to read: a sentence that says what is wrong and what to do."""
+"""The one exception a user is meant to read: a sentence that says what is wrong and what to do; and what a disk says."""
+
+from __future__ import annotations
 
 
 class ChurnError(Exception):
@@ -15,3 +17,26 @@ class RefusedFrame(ChurnError):
 
 class WarehouseBusy(ChurnError):
     """Somebody else held the warehouse for longer than the deployment waits. The same again later may well succeed."""
+
+
+FULL = "The disk is full, or does not work"
+NOT_WRITABLE = "The data folder cannot be written to"
+DISK = {
+    "No space left on device": FULL,
+    "Disk quota exceeded": FULL,
+    "database or disk is full": FULL,  # SQLite, in which Dagster keeps its books
+    "disk I/O error": FULL,
+    "Read-only file system": NOT_WRITABLE,
+    "Permission denied": NOT_WRITABLE,
+    "attempt to write a readonly database": NOT_WRITABLE,
+    "unable to open database file": NOT_WRITABLE,
+}
+"""What the system and SQLite say, in whatever exception a library wraps it."""
+
+
+def about_the_disk(said: str) -> str | None:
+    """A sentence if that is what is wrong, whatever library came upon it."""
+    for phrase, what in DISK.items():
+        if phrase in said:
+            return f"{what}; put that right and run the same command again: what was published stays as it was."
+    return None

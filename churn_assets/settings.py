@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import sys
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
 from churn_assets.label_settings import LabelSettings
 from churn_assets.training_settings import TrainingSettings
@@ -32,8 +35,12 @@ SourceName = Literal["users", "events"]
 SOURCES: tuple[SourceName, ...] = ("users", "events")
 
 
+_timezones = cache(available_timezones)
+"""Looks through a folder of hundreds of files each time."""
+
+
 def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _timezones():
         raise ValueError(f"'{name}' is not an IANA timezone such as 'UTC' or 'Europe/Berlin'")
     return name
 
@@ -123,6 +130,7 @@ class Settings(BaseSettings):
     sources: Sources = Sources()
     labels: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
+    checks: CheckSettings = CheckSettings()
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Settings:
@@ -157,18 +165,18 @@ class Settings(BaseSettings):
 
         Raises ChurnError naming the file and each key that is wrong.
         """
-        folder = Path(data_dir or os.environ.get(DATA_DIR_VARIABLE) or "data")
+        folder = Path(data_dir or default_data_dir())
         path = folder / SETTINGS_FILE
         written = _read_toml(path) if path.exists() else {}
         unknown = sorted(set(written) - set(cls.model_fields) | {"data_dir"} & set(written))
         if unknown:
             raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
         try:
-            settings = cls(**written)
+            return cls(**written).model_copy(update={"data_dir": folder})
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-            raise ChurnError(f"{path} or a CHURN_ variable is not usable: {wrong}.") from error
-        return settings.model_copy(update={"data_dir": folder})
+            wrong = "; ".join(map(_said, error.errors()))
+        # Out here it holds no ValidationError, which outlives the interpreter's end and makes DuckDB complain of leaks.
+        raise ChurnError(f"{path} or a CHURN_ variable is not usable: {wrong}.")
 
     def source(self, name: SourceName) -> SourceSettings:
         return self.sources.users if name == "users" else self.sources.events
@@ -199,6 +207,11 @@ class Settings(BaseSettings):
         return self.data_dir / "dagster_home"
 
     @property
+    def running_dir(self) -> Path:
+        """A lock file for each run that is going on."""
+        return self.data_dir / ".running"
+
+    @property
     def embargo_days(self) -> int:
         """Whole days between two parts of a training set."""
         return self.training.embargo_days or self.labels.horizon_days
@@ -212,8 +225,18 @@ class Settings(BaseSettings):
         return self.data_dir / "reports"
 
 
+def _said(error: ErrorDetails) -> str:
+    place = ".".join(map(str, error["loc"]))
+    return f"{place}: {error['msg']}".removeprefix(": ").replace("Value error, ", "")
+
+
+def default_data_dir() -> Path:
+    """The deployment where none is named."""
+    return Path(os.environ.get(DATA_DIR_VARIABLE) or "data")
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ChurnError(f"{path} is not valid TOML: {error}.") from error

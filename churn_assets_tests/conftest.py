@@ -6,8 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import worlds
+
+# How fast the machine happens to be is no reason to fail.
+settings.register_profile("churn_assets", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("churn_assets")
 
 
 @pytest.fixture(autouse=True)

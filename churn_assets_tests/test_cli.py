@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 import duckdb
 import pytest
+from click.testing import CliRunner
 
 from churn_assets.cli import cli
+from churn_assets.settings import Settings
 from worlds import (
     BIN,
     CALENDAR,
@@ -45,9 +47,15 @@ def said(done: Done) -> str:
     """The error, which is one line, names no Python and comes with an exit code."""
     assert done.returncode in (1, 2), done.stdout + done.stderr
     assert "Traceback" not in done.stderr + done.stdout and ".py" not in done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(errors) == 1, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line and not line.startswith(("Usage: ", "Try "))]
+    assert len(errors) == 1 and errors[0].startswith("Error: "), done.stderr
     return errors[0].removeprefix("Error: ")
+
+
+def said_here(data: Path, *arguments: object) -> str:
+    """The same of a command in this process, which saves the time to import all it needs."""
+    result = CliRunner().invoke(cli, ["--data", str(data), *map(str, arguments)])
+    return said(Done(arguments, result.exit_code, result.stdout, result.stderr))
 
 
 # --- what it offers ---
@@ -118,8 +126,11 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
 def test_demo_makes_a_world_and_says_where_to_look(tmp_path: Path) -> None:
     done = churn(tmp_path / "data", "demo", "--users", 20, "--days", 3)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "54 partitions computed." in done.stdout and "Where to look next" in done.stdout
-    assert "user_daily by month" in done.stdout
+    assert "54 partitions computed." in done.stdout and "user_daily by month" in done.stdout
+    next_steps = done.stdout.partition("Where to look next\n")[2]
+    (place,) = [line.split("  ")[1] for line in next_steps.splitlines() if "what is published" in line]
+    assert place.endswith(f"churn-assets --data {tmp_path / 'data'} status"), "as it can be typed from here"
+    assert f"CHURN_DATA_DIR={tmp_path / 'data'} make ui" in next_steps
 
 
 def test_land_splits_a_dump_and_landing_it_again_changes_nothing(tmp_path: Path) -> None:
@@ -152,8 +163,8 @@ def test_without_settings_it_says_how_to_begin(tmp_path: Path, name: str) -> Non
     [
         ("start_date = 2026-13-01", "churn.toml is not valid TOML"),
         ("lateness = 3", "unknown key 'lateness'"),
-        ("start_date = 2026-01-02\nend_date = 2026-01-01", "end_date 2026-01-01 lies before start_date"),
-        ("start_date = 2026-01-02\ntimezone = 'Mars/Base'", "'Mars/Base' is not an IANA timezone"),
+        ("start_date = 2026-01-02\nend_date = 2026-01-01", "not usable: end_date 2026-01-01 lies before start_date"),
+        ("start_date = 2026-01-02\ntimezone = 'Mars/Base'", "timezone: 'Mars/Base' is not an IANA timezone"),
     ],
 )
 def test_a_bad_settings_file_is_named_with_its_fault(tmp_path: Path, text: str, named: str) -> None:
@@ -161,6 +172,11 @@ def test_a_bad_settings_file_is_named_with_its_fault(tmp_path: Path, text: str, 
     (tmp_path / "data/churn.toml").write_text(text)
     sentence = said(churn(tmp_path / "data", "status"))
     assert named in sentence and "churn.toml" in sentence
+
+
+def test_a_settings_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "churn.toml").write_bytes(b"\xef\xbb\xbflateness_days = 5\n")
+    assert Settings.load(tmp_path).lateness_days == 5
 
 
 def test_a_missing_dump_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -123,6 +124,12 @@ def test_each_entity_gets_the_row_the_oracle_finds_or_none(
         assert over <= at, "the day had ended"
 
 
+def test_a_time_past_what_nanoseconds_hold_is_a_day_not_published(berlin: Path) -> None:
+    times = np.array(["9999-01-01"], dtype="datetime64[s]")
+    found = features_as_of(pd.DataFrame({"user_id": [1], "time": times}), berlin, settled=False)
+    assert str(found["as_of_date"][0].date()) == "9998-12-31" and found["total_events_30d"].isna().all()
+
+
 def test_text_ids_are_looked_up_as_text(tmp_path: Path) -> None:
     deployment = deployment_in(tmp_path / "data", 'start_date = 2026-01-01\n[sources.users]\nid_type = "string"\n')
     rows = [{"user_id": "u1", "as_of_date": day(1), "total_events_30d": 5}]
@@ -140,6 +147,7 @@ def test_text_ids_are_looked_up_as_text(tmp_path: Path) -> None:
         ({"user_id": [1], "time": ["soon"]}, "time must be instants"),
         ({"user_id": ["u1"], "time": ["2026-03-25"]}, "user_id must be integers"),
         ({"user_id": [1.5], "time": ["2026-03-25"]}, "user_id must be integers"),
+        ({"user_id": [2**70], "time": ["2026-03-25"]}, "user_id must be integers"),
         ({"user_id": [True], "time": ["2026-03-25"]}, "user_id must be integers"),
         ({"user_id": [1], "time": ["2026-03-25"], "plan": ["x"]}, "have a column plan already"),
     ],

@@ -215,6 +215,19 @@ def test_every_asset_shows_each_column_of_its_contract_with_type_and_description
         assert all(column.description and column.type for column in schema.columns)
 
 
+def test_every_asset_says_what_its_columns_are_made_from(definitions: Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    lineage = graph.get(AssetKey("user_daily")).metadata["dagster/column_lineage"].value.deps_by_column
+    assert [(d.asset_key.to_user_string(), d.column_name) for d in lineage["plan"]] == [("user_day_grid", "plan")]
+    assert [d.column_name for d in lineage["payment_amount"]] == ["amount", "event_type"]
+    columns = graph.get(AssetKey("user_daily")).metadata["dagster/column_schema"].value.columns
+    (said,) = (column.description for column in columns if column.name == "payment_amount")
+    assert (
+        said
+        == "Sum of amount over payment_success events [source currency] ← clean_events.amount, clean_events.event_type"
+    )
+
+
 def test_lineage_is_the_windows_the_steps_declare() -> None:
     shown = {}
     for assets in build_assets(Deployment(settings_of_the_calendar())):

@@ -196,6 +196,26 @@ def test_json_lines_stay_as_they_are_and_an_empty_day_is_one_blank_line(land: La
     assert table.num_rows == 0
 
 
+@pytest.mark.parametrize(
+    "line", ["not json", "{}", '{"event_id": 3, "event_type": "login"}', '{"event_time": "2026-01-03", "user_id": 1}']
+)
+def test_a_json_line_that_binds_no_file_of_its_own_lands_where_another_does(land: Land, data: Path, line: str) -> None:
+    """Alone on the calendar's first day, or on the 3rd, its file would lack required keys and be refused whole."""
+    configure(data, "start_date = 2026-01-01\nend_date = 2026-01-04\n")
+    good = '{"event_id": 1, "user_id": 1, "event_time": "2026-01-02", "event_type": "login"}'
+    last = good.replace("01-02", "01-04")
+    land('{"user_id": 1, "signup_date": "2026-01-01"}', "\n".join([line, good, last]), suffix="jsonl")
+    found = files(data)
+    at = "events 01-04" if "01-03" in line else "events 01-02"
+    assert found[at] == f"{line}\n" + (last if at.endswith("04") else good) + "\n"
+    for name, text in found.items():
+        source, day = name.split()
+        path = data / "landing" / source / f"date=2026-{day}" / f"{source}.jsonl"
+        settings = Settings().source(source)  # type: ignore[arg-type]
+        read = read_file(path, source=source, settings=settings, landing_dir=data / "landing")  # type: ignore[arg-type]
+        assert read.table.num_rows == len(text.split("\n")) - 1 - (text == "\n")
+
+
 def test_parquet_keeps_its_types(tmp_path: Path, data: Path) -> None:
     users = pa.table(
         {"user_id": [1, 2], "signup_date": [date(2026, 1, 1), None], "plan": pa.array(["a", "b"]).dictionary_encode()}

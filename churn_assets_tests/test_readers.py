@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
 import os
 import zlib
-from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -26,13 +24,13 @@ from churn_assets.errors import RefusedFile
 from churn_assets.landing import Drift, LandedFile, read_file
 from churn_assets.landing import csv_file as csv_module
 from churn_assets.settings import MEBIBYTE, EventsSettings, UsersSettings
+from churn_assets_tests.fuzz.cases import whole_row
+from delivered import FORMATS, TEXT_FORMATS, written
 
 DAY = "users/date=2026-01-01"
 SECRET = "s3cr3t-value"
 HEADER = "user_id,signup_date,plan,is_paid,country,marketing_source\n"
 GOOD_ROW = f"1,2026-01-01,{SECRET},true,DE,ads\n"
-TEXT_FORMATS = ("csv", "csv.gz", "jsonl", "jsonl.gz")
-FORMATS = (*TEXT_FORMATS, "parquet")
 
 
 def deliver(folder: Path, content: bytes | str, name: str = "a.csv") -> Path:
@@ -65,26 +63,6 @@ def refusal(folder: Path, content: bytes | str, name: str = "a.csv", **declared:
     message = refusal_of(deliver(folder, content, name), folder, **declared)
     assert message.startswith(f"landing/{DAY}/{name} ")
     return message
-
-
-def written(rows: list[dict[str, str | None]], suffix: str) -> bytes:
-    """`rows` in the format of `suffix`, by writers other than ours."""
-    if suffix == "parquet":
-        sink = io.BytesIO()
-        pq.write_table(pa.table({k: pa.array([row[k] for row in rows], pa.string()) for k in rows[0]}), sink)
-        return sink.getvalue()
-    if suffix.startswith("jsonl"):
-        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    else:
-        # Python 3.10 refuses to write NUL as CSV: a character that is not in the rows stands in for it.
-        taken = {character for row in rows for value in row.values() for character in value or ""}
-        stand_in = next(character for character in map(chr, range(0xE000, 0xF900)) if character not in taken)
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(rows[0])
-        writer.writerows([value and value.replace("\0", stand_in) for value in row.values()] for row in rows)
-        data = text.getvalue().replace(stand_in, "\0").encode()
-    return gzip.compress(data) if suffix.endswith(".gz") else data
 
 
 def values(landed: LandedFile, *columns: str) -> list[tuple[Any, ...]]:
@@ -467,6 +445,13 @@ def test_23_the_same_name_twice_in_parquet_and_csv(tmp_path: Path) -> None:
     assert "has the column 'user_id' twice" in refusal(tmp_path, f"user_id,signup_date,user_id\n1,2,{SECRET}\n")
 
 
+def test_23_a_value_that_stands_where_a_name_should_is_not_shown(tmp_path: Path) -> None:
+    """A header that lost its line end, so that the first row stands among the names."""
+    header = "user_id,signup_date,plan,1,s3cr3t-value 7,s3cr3t-value 7"
+    for content, declared in ((f"{header}\n", {}), (f"{header}8\n", {"schema_policy": "strict"})):
+        assert "(no plain name)" in refusal(tmp_path, content, **declared)
+
+
 def test_25_schema_versions_in_one_day_align_file_by_file(tmp_path: Path) -> None:
     declared = {"columns": {"marketing_source": ["channel"]}}
     v1 = read(tmp_path, "user_id,signup_date,plan\n1,x,pro\n", "v1.csv", **declared)
@@ -607,65 +592,3 @@ def test_whatever_is_written_is_read_back_exactly(
     assert [whole_row(row) for row in landed.table.to_pylist()] == rows
     assert landed.table["source_row"].to_pylist() == list(range(1, len(rows) + 1))
     assert landed.table["read_error"].null_count == len(rows)
-
-
-def whole_row(row: dict[str, Any]) -> dict[str, str]:
-    """A landed row as it was delivered: contract columns that were there, and those in extra."""
-    contract = {name: row[name] for name in SOURCE_COLUMNS["users"] if row[name] is not None}
-    return contract | json.loads(row["extra"] or "{}")
-
-
-ROWS = [with_values(plan="pro", x='quo"ted, \n text'), with_values(plan="", x="é"), with_values(plan="a", x="b")] * 2
-EDITS = st.lists(
-    st.tuples(
-        st.sampled_from(["set", "flip", "delete", "insert", "cut"]),
-        st.integers(0, 10**6),
-        st.sampled_from(b'",\n\r\x00a\xff{}[]:\\') | st.integers(0, 255),
-    ),
-    min_size=1,
-    max_size=4,
-)
-
-
-def edited(data: bytes, edits: list[tuple[str, int, int]]) -> bytes:
-    for kind, place, byte in edits:
-        at = place % max(len(data), 1)
-        new = {
-            "set": [byte],
-            "flip": [data[at] ^ (1 << byte % 8)] if data else [],
-            "insert": [byte, *data[at : at + 1]],
-        }
-        data = data[:at] + (b"" if kind == "cut" and byte < 64 else bytes(new.get(kind, [])) + data[at + 1 :])
-    return data
-
-
-@settings(FAST, max_examples=600)
-@given(suffix=st.sampled_from(FORMATS), edits=EDITS)
-def test_a_damaged_file_is_refused_or_read_consistently(
-    tmp_path: Path, suffix: str, edits: list[tuple[str, int, int]]
-) -> None:
-    data = edited(written(ROWS, suffix), edits)
-    try:
-        landed = read(tmp_path, data, f"a.{suffix}", max_file_mebibytes=1)
-    except RefusedFile as refused:
-        assert str(refused).isprintable()
-        return
-    landed.table.validate(full=True)
-    rows = landed.table.to_pylist()
-    assert [row["source_row"] for row in rows] == list(range(1, len(rows) + 1))
-    if suffix == "csv":
-        agrees_with_the_standard_library(rows, data)
-    elif suffix == "jsonl":
-        assert len(rows) == sum(1 for line in data.decode().split("\n") if line.strip(" \t\r"))
-
-
-def agrees_with_the_standard_library(rows: list[dict[str, Any]], data: bytes) -> None:
-    """Python's csv module, strict, sees the same records, the same of them malformed, and the same fields."""
-    try:
-        header, *records = [r for r in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True) if r]
-    except csv.Error:  # NUL before Python 3.11
-        return
-    assert [row["read_error"] == "malformed_row" for row in rows] == [len(r) != len(header) for r in records]
-    for row, record in zip(rows, records, strict=True):
-        if row["read_error"] is None:
-            assert Counter(whole_row(row).values()) == Counter(record)

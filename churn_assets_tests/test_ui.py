@@ -225,12 +225,14 @@ def test_backfills_from_the_ui_share_the_warehouse_and_give_what_the_command_giv
     assert days_of_runs(server) == [(str(worlds.START), str(worlds.LAST))] * 2
 
 
-def test_one_partition_from_the_ui_is_one_run_of_that_day(
+def test_one_partition_from_the_ui_is_one_run_of_that_day_and_the_command_line_may_work_meanwhile(
     launched: tuple[Path, Webserver, list[Any]], expected: worlds.Hashes
 ) -> None:
     data, server, _ = launched
     day = worlds.day(5)
     run = server.launch_run(day)
+    beside = worlds.command("churn-assets", "--data", data, "backfill", worlds.day(9), "--force", cwd=data.parent)
+    assert beside.returncode == 0, beside.stdout + beside.stderr
     assert server.outcome(RUN_STATUS, run, BACKFILL_SECONDS) == "SUCCESS"
     assert not worlds.differing(worlds.hashes(data), expected)
     rows = worlds.query(data, f"SELECT DISTINCT partition_date FROM churn.publish_ledger WHERE run_id = '{run}'")

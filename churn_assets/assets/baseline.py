@@ -18,7 +18,7 @@ from churn_assets.assets.graph import OWNERS
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_step import inputs_now, is_made
 from churn_assets.contracts.training import TRAINING_SET
-from churn_assets.evaluation import as_markdown, evaluate
+from churn_assets.evaluation import as_markdown, evaluate, headline
 from churn_assets.figures import evaluation_pictures
 from churn_assets.training import load_training_set
 from churn_assets.warehouse.io_manager import shown
@@ -56,6 +56,7 @@ def build_baseline(deployment: Deployment) -> AssetsDefinition:
         yield MaterializeResult(
             metadata={
                 "training_set": inputs.version,
+                **headline(measured.metrics),
                 "metrics": MetadataValue.md(as_markdown(measured.metrics)),
                 **{name: shown(picture) for name, picture in pictures.items()},
             }

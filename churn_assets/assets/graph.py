@@ -17,9 +17,10 @@ from dagster import (
     PythonObjectDagsterType,
     TableColumn,
     TableColumnConstraints,
+    TableColumnDep,
+    TableColumnLineage,
     TableConstraints,
     TableSchema,
-    TableSchemaMetadataValue,
     multi_asset,
 )
 
@@ -27,6 +28,7 @@ from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import AnyStep, all_steps
 from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions
 from churn_assets.contracts import Column, Contract
+from churn_assets.contracts.lineage import column_lineage
 from churn_assets.settings import Settings
 from churn_assets.warehouse.frames import qualified
 from churn_assets.warehouse.io_manager import StoredTable
@@ -37,6 +39,7 @@ FRESH_GROUPS = ("metrics", "learning")
 FRESH_BY = "0 8 * * *"
 """In the deployment's zone."""
 OWNERS = ["team:data-engineering"]
+MOST_SOURCES_TOLD = 4
 STORED_TABLE = PythonObjectDagsterType(StoredTable, name="StoredTable")
 PUBLICATION = PythonObjectDagsterType(Publication, name="Publication")
 
@@ -62,7 +65,7 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
             table: AssetOut(
                 dagster_type=PUBLICATION,
                 description=_described(deployment.contracts[table], step),
-                metadata=_metadata(deployment.contracts[table]),
+                metadata=_metadata(deployment.contracts[table], deployment.settings),
                 owners=OWNERS,
                 kinds={"pandas", "duckdb"},
                 code_version=step.code_version(deployment),
@@ -107,28 +110,41 @@ def _days_read(window: Window) -> str:
     return f"from {first} to " + (f"D + {window.ahead}" if window.ahead else "D")
 
 
-def _metadata(contract: Contract) -> dict[str, Any]:
+def _metadata(contract: Contract, settings: Settings) -> dict[str, Any]:
     return {
         "partition_expr": contract.day,
         "dagster/table_name": f"churn.{contract.table}",
-        "dagster/column_schema": column_schema(contract),
+        **columns_metadata(contract, settings),
         "query": f"SELECT * FROM {qualified(contract.table)} WHERE {contract.day} = DATE '...'",
     }
 
 
-def column_schema(contract: Contract) -> TableSchemaMetadataValue:
-    """The contract as the UI shows columns."""
-    columns = [_column(column) for column in contract.columns]
+def columns_metadata(contract: Contract, settings: Settings) -> dict[str, Any]:
+    """The contract as the UI shows columns, and what each is made from, which also ends its description."""
+    lineage = column_lineage(contract, settings.labels)
+    columns = [_column(column, lineage.get(column.name, ())) for column in contract.columns]
     rules = TableConstraints(other=[rule.sentence for rule in contract.rules])
-    return MetadataValue.table_schema(TableSchema(columns=columns, constraints=rules))
+    deps = {name: [TableColumnDep(*source.split(".")) for source in sources] for name, sources in lineage.items()}
+    return {
+        "dagster/column_schema": MetadataValue.table_schema(TableSchema(columns=columns, constraints=rules)),
+        "dagster/column_lineage": MetadataValue.column_lineage(TableColumnLineage(deps)),
+    }
 
 
-def _column(column: Column) -> TableColumn:
+def _column(column: Column, sources: tuple[str, ...]) -> TableColumn:
     bounds = {">=": column.minimum, "<=": column.maximum}
     limits = [f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None]
     return TableColumn(
         name=column.name,
         type=column.kind.duckdb_type,
-        description=column.description + (f" [{column.unit}]" if column.unit else ""),
+        description=column.description + (f" [{column.unit}]" if column.unit else "") + _made_from(sources),
         constraints=TableColumnConstraints(nullable=column.nullable, other=limits),
     )
+
+
+def _made_from(sources: tuple[str, ...]) -> str:
+    """Dagster's own UI shows no lineage of columns, so descriptions do: the columns, or where they are many their tables."""
+    if not sources:
+        return ""
+    told = sources if len(sources) <= MOST_SOURCES_TOLD else sorted({source.split(".")[0] for source in sources})
+    return f" ← {', '.join(told)}"

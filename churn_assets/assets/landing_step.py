@@ -23,8 +23,10 @@ from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
 from churn_assets.warehouse import Publication
 from churn_assets.warehouse.arrivals import LandedFiles
+from churn_assets.warehouse.file_notes import drifted_columns
 from churn_assets.warehouse.frames import to_frame
 
+DRIFT_COLUMNS = ("columns_added", "columns_missing", "columns_renamed")
 BYTES_PER_ROW = 60
 """Of a text file, roughly: only decides how many days are read at once."""
 
@@ -98,7 +100,9 @@ class LandingStep:
         read = LandedFiles(self.source, lambda: digests)
         yield Publication(raw, days, blocks, input_hashes, version, run_id, landed=self.landed, files=read)
         noted = files.typed(pd.concat(notes, ignore_index=True))
-        yield Publication(files, days, [noted], input_hashes, version, run_id, landed=self.landed)
+        yield Publication(
+            files, days, [noted], input_hashes, version, run_id, lambda: _drift(noted), landed=self.landed
+        )
 
     def read(self, deployment: Deployment, days: Iterable[date]) -> pd.DataFrame:
         """What `raw_*` would hold of these days were they published now. Raises RefusedFile."""
@@ -119,6 +123,17 @@ class LandingStep:
             for day in days
         ]
         yield from chunks(days, deployment.settings.block_rows, RowCounts(days.first, sizes))
+
+
+def _drift(files: pd.DataFrame) -> dict[date, dict[str, str]]:
+    """How each day's columns differed from the contract's, in words; a day without a difference has none."""
+    texts: dict[date, dict[str, list[str]]] = {}
+    for file in files.to_dict("records"):
+        of_day = texts.setdefault(file["landing_date"].date(), {})
+        for kind in DRIFT_COLUMNS:
+            of_day.setdefault(kind, []).append(file[kind])
+    told = {day: {kind: drifted_columns(found) for kind, found in kinds.items()} for day, kinds in texts.items()}
+    return {day: {kind: ", ".join(names) for kind, names in kinds.items() if names} for day, kinds in told.items()}
 
 
 def _stacked(raw: Contract, landed: list[_Landed]) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.reading import Bucket
+from churn_assets.warehouse.signs_of_life import SignsOfLife
 
 OVERLAP = 4
 """A block that can be bucketed covers at least this many times the days its window reaches beyond a day, so that little
@@ -47,6 +48,10 @@ class Deployment:
     @cached_property
     def warehouse(self) -> Warehouse:
         return Warehouse(self.settings.warehouse_path, self.settings.lock_timeout_seconds)
+
+    @cached_property
+    def signs_of_life(self) -> SignsOfLife:
+        return SignsOfLife(self.settings.running_dir)
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class Step:
     """What the by-products say of each day of the first output."""
     pictures: Draw | None = None
     """Draws the first output's rows up to the last day of a run; shown on that day alone."""
+    about: str | None = None
+    """Table without a single row of which, from the calendar's start on, there is nothing to compute."""
     outcome: str | None = None
     """Column of the first output, of yes, no or null, of which a restatement says how its values changed."""
     landed: Mapping[SourceName, Window] = field(default_factory=dict)
@@ -145,6 +152,7 @@ class Step:
             with deployment.warehouse.reading() as connection, connection.cursor() as aside:
                 ledger = Ledger.read(connection, self.reads)
                 self._require_inputs(ledger, days)
+                self._require_somebody(ledger, days, deployment.settings.calendar_start)
                 # Inputs are read while the block before is being stored, which takes a second connection. That one does
                 # not see what the open transaction has itself published: such inputs are read before.
                 sees_all = Ledger.read(aside, self.reads) == ledger
@@ -180,6 +188,18 @@ class Step:
                     f"{self.name} cannot be computed for {missing[0]}, because {table} is not published there; "
                     f"materialize it first or with it ('+{self.name}')."
                 )
+
+    def _require_somebody(self, ledger: Ledger, days: DayRange, calendar_start: date) -> None:
+        """Days without a single user are no news where others are still to come; where none are, something is wrong."""
+        if self.about is None:
+            return
+        published = ledger.of(self.about)
+        is_complete = all(day in published for day in DayRange(calendar_start, days.last))
+        if is_complete and not any(entry.rows for entry in published.values()):
+            raise ChurnError(
+                f"{self.name} has nobody to describe: {self.about} has no row on any day until {days.last}; check what was "
+                "delivered and what was quarantined, or let the calendar start later."
+            )
 
     def _load(
         self, deployment: Deployment, ledger: Ledger, block: Block, connection: duckdb.DuckDBPyConnection

@@ -122,6 +122,7 @@ def _user_day_grid(settings: Settings) -> Step:
         sized_by="clean_users",
         bucket_by="user_id",
         parameters=(late,),
+        about="clean_users",
     )
 
 

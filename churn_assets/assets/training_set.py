@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec, BackfillPolicy, MaterializeResult, multi_asset
 
-from churn_assets.assets.graph import OWNERS, column_schema
+from churn_assets.assets.graph import OWNERS, columns_metadata
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_step import contract_now, make_training_set, training_code_version
 from churn_assets.contracts.training import TRAINING_SET
@@ -26,7 +26,7 @@ def build_training_set(deployment: Deployment) -> AssetsDefinition:
         group_name="learning",
         owners=OWNERS,
         kinds={"pandas", "duckdb", "parquet"},
-        metadata={"dagster/column_schema": column_schema(contract_now(deployment))},
+        metadata=columns_metadata(contract_now(deployment), deployment.settings),
         code_version=training_code_version(deployment),
     )
 

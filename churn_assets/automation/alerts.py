@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
-from urllib.error import URLError
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from dagster import DefaultSensorStatus, RunFailureSensorContext, SensorDefinition, run_failure_sensor
@@ -51,12 +51,12 @@ def alert_sentence(context: RunFailureSensorContext) -> str:
 
 def post(url: str, sentence: str) -> str | None:
     """Send `{"text": sentence}`, which chat services take as a message. Gives why it could not be, never the address."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        return f"{ALERT_URL_VARIABLE} is not an http or https address"
     body = json.dumps({"text": sentence}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310  # scheme judged above
     try:
+        if urlsplit(url).scheme not in ("http", "https"):
+            return f"{ALERT_URL_VARIABLE} is not an http or https address"
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310  # judged above
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
             return None
-    except (URLError, OSError, ValueError) as error:
-        return type(error).__name__
+    except (OSError, ValueError, HTTPException) as error:
+        return type(error).__name__  # Its words may quote the address, one with a space in it for example.

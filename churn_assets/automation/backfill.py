@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
 from churn_assets.assets.training_step import missing_training_set
-from churn_assets.automation.instance import ensure_instance
+from churn_assets.automation.instance import ensure_instance, opened_alone
 from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, calendar_days
 from churn_assets.checks.verdict import Stored
 from churn_assets.contracts.training import TRAINING_SET
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, about_the_disk
 from churn_assets.training import TrainingInputs
 from churn_assets.training.write import READS
 from churn_assets.warehouse import Ledger
@@ -89,12 +91,15 @@ def backfill(
     instead of turning it into a sentence.
     """
     report = Report(failures=list(work.impossible))
+    _free_what_killed_runs_keep(deployment)
     if not work.works and not (work.training_set and missing_training_set(deployment)):
         return report
     with dagster_instance(deployment) as instance, listening(on_progress):
 
         def done(assets: Sequence[str], tags: Mapping[str, str]) -> ExecuteInProcessResult:
-            result = _execute(definitions, instance, assets, tags, raise_on_error=raise_on_error)
+            run_id = str(uuid.uuid4())
+            with deployment.signs_of_life.living(run_id):
+                result = _execute(definitions, instance, run_id, assets, tags, raise_on_error=raise_on_error)
             _note_checks(result, report)
             if _interrupted(result):
                 raise KeyboardInterrupt
@@ -122,6 +127,14 @@ def backfill(
     return report
 
 
+def _free_what_killed_runs_keep(deployment: Deployment) -> None:
+    if deployment.signs_of_life.dead():  # Asked first, because it takes no Dagster.
+        from churn_assets.automation.leftovers import fail_runs_that_died
+
+        with dagster_instance(deployment) as instance:
+            fail_runs_that_died(instance, deployment)
+
+
 def _failing_inputs(deployment: Deployment, work: Plan, inputs: TrainingInputs) -> Counter[str]:
     """Blocking checks that what a training set reads fails now, on days that no run of this backfill has just checked."""
     failing: Counter[str] = Counter()
@@ -146,7 +159,7 @@ def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days:
         for check in checks:
             if published := [day for day in days if day in ledger.of(check.table)]:
                 judged = verdicts(check, stored, DayRange(published[0], published[-1]))
-                failing[f"{check.table}.{check.name}"] += sum(not judged[day].passed for day in published)
+                failing[f"{check.table}.{check.name}"] += sum(judged[day].failed for day in published)
     return +failing
 
 
@@ -159,7 +172,9 @@ def dagster_instance(deployment: Deployment) -> Iterator[DagsterInstance]:
     # The event log's folder is relative to it, so it is set for as long as the instance is in use.
     os.environ["DAGSTER_HOME"] = given or str(ensure_instance(deployment.settings.dagster_home.resolve()))
     try:
-        with DagsterInstance.get() as instance:
+        with opened_alone(Path(os.environ["DAGSTER_HOME"])):
+            opened = DagsterInstance.get()
+        with opened as instance:
             yield instance
     finally:
         if not given:
@@ -174,6 +189,7 @@ def range_tags(days: DayRange) -> dict[str, str]:
 def _execute(
     definitions: Definitions,
     instance: DagsterInstance,
+    run_id: str,
     assets: Sequence[str],
     tags: Mapping[str, str],
     *,
@@ -188,6 +204,7 @@ def _execute(
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     return job.execute_in_process(
         instance=instance,
+        run_id=run_id,
         asset_selection=keys,
         tags={**tags, NO_RETRY_TAG: "true"},
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -236,5 +253,7 @@ def failure_sentence(step: str, error: Any) -> str:
     ours = ("ChurnError", "RefusedFile", "RefusedFrame", "WarehouseBusy")
     if error is not None and error.cls_name in ours:
         return str(error.message).split(": ", 1)[1].strip()
+    if error is not None and (disk := about_the_disk(error.message)):
+        return disk
     kind = error.cls_name if error is not None else "an unknown error"
     return f"{step} failed with {kind}; see the run in the Dagster UI, or run again with 'churn-assets --debug'."

@@ -7,6 +7,8 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from filelock import FileLock
+
 
 def ensure_instance(dagster_home: Path) -> Path:
     """Create the folder and, only where it has none, its `dagster.yaml`. Returns the absolute path for DAGSTER_HOME."""
@@ -19,3 +21,10 @@ def ensure_instance(dagster_home: Path) -> Path:
         partial.write_text(resources.files(__package__).joinpath("dagster.yaml").read_text("utf-8"), "utf-8")
         partial.replace(settings)
     return home
+
+
+def opened_alone(home: Path) -> FileLock:
+    """To be held while a Dagster instance is opened, which makes its databases where there are none: two processes that
+    do so at once leave databases that no Dagster opens again.
+    """
+    return FileLock(home / ".opening.lock")

@@ -25,6 +25,7 @@ from dagster import (
 
 from churn_assets.assets.step import Deployment
 from churn_assets.automation.backfill import current_ledger, failing_blocking_checks, range_tags
+from churn_assets.automation.leftovers import fail_runs_that_died
 from churn_assets.automation.plan import Plan, Work
 from churn_assets.automation.restate import planned_restatement
 from churn_assets.calendar import daily_partitions
@@ -48,6 +49,7 @@ def late_data_sensor(deployment: Deployment) -> SensorDefinition:
     """
 
     def request(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+        fail_runs_that_died(context.instance, deployment)
         if _unfinished(context.instance):
             return SkipReason("A restatement is under way.")
         seen = _state(deployment)

@@ -9,7 +9,7 @@ from datetime import date
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import NO_DAYS, DayRange, RowCounts, chunks
 from churn_assets.contracts import Contract
-from churn_assets.warehouse import Ledger, read_days
+from churn_assets.warehouse import Ledger, Warehouse, read_days
 from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.frames import qualified, quoted
 from churn_assets.warehouse.ledger import table_exists
@@ -24,9 +24,12 @@ class Finding:
     what: str
 
 
-def verify(deployment: Deployment) -> Iterator[tuple[str, int, list[Finding]]]:
-    """For each table: how many partitions were looked at, and what is wrong with them."""
-    with deployment.warehouse.reading() as connection:
+def verify(deployment: Deployment, warehouse: Warehouse | None = None) -> Iterator[tuple[str, int, list[Finding]]]:
+    """For each table: how many partitions were looked at, and what is wrong with them.
+
+    `warehouse`: another file than the deployment's own, a copy of it. Raises ChurnError where it cannot be read.
+    """
+    with (warehouse or deployment.warehouse).reading() as connection:
         ledger = Ledger.read(connection)
         for contract in deployment.contracts.values():
             published = ledger.of(contract.table)

@@ -21,12 +21,14 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 
 from churn_assets.calendar import DayRange, daily_partitions
 from churn_assets.checks.canaries import canaries
+from churn_assets.checks.drift import drift_checks
 from churn_assets.checks.expectations import expectation_checks
 from churn_assets.checks.features import features_invariants
 from churn_assets.checks.invariants import invariants
 from churn_assets.checks.labels import labels_invariants
 from churn_assets.checks.metrics import metrics_invariants
 from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Verdict
+from churn_assets.checks.volume import volume_checks
 from churn_assets.checks.windows import warnings
 from churn_assets.contracts import contracts
 from churn_assets.settings import Settings
@@ -35,13 +37,15 @@ from churn_assets.warehouse.retry import retried_when_busy
 
 
 def all_checks(settings: Settings) -> list[Check]:
-    """Every check of the product, blocking ones first."""
+    """Every check of the product."""
     return [
         *invariants(),
         *metrics_invariants(),
         *features_invariants(),
         *labels_invariants(),
         *canaries(),
+        *volume_checks(),
+        *drift_checks(settings),
         *warnings(settings),
         *expectation_checks(settings, contracts(settings)),
     ]
@@ -91,13 +95,18 @@ def _checks_of(table: str, checks: list[Check], settings: Settings) -> AssetChec
             found = [(check, verdicts(check, stored, days)) for check in checks]
         for check, by_day in found:
             for day, verdict in by_day.items():
+                if verdict.passed is None:
+                    context.log.info(f"{table}.{check.name} did not judge {day}: {verdict.figures}")
+                    continue
                 yield AssetCheckEvaluation(
                     asset_key=AssetKey(table),
                     check_name=check.name,
                     passed=verdict.passed,
                     # An empty text (no missing days, say) is a line that says nothing.
                     metadata={name: figure for name, figure in verdict.figures.items() if figure != ""},
-                    severity=AssetCheckSeverity.ERROR if check.blocking else AssetCheckSeverity.WARN,
+                    severity=AssetCheckSeverity.ERROR
+                    if check.blocking or verdict.is_error
+                    else AssetCheckSeverity.WARN,
                     blocking=check.blocking,
                     partition=day.isoformat(),
                     target_materialization_data=targets.get(day.isoformat()),

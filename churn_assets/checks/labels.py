@@ -9,6 +9,7 @@ from churn_assets.calendar import DayRange
 from churn_assets.checks.invariants import as_the_grid
 from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
 from churn_assets.label_settings import LabelSettings
+from churn_assets.warehouse.frames import literal, quoted
 from churn_assets.warehouse.ledger import LEDGER_TABLE
 
 _HIDES_HORIZON = "{day} + {horizon} >= o.first AND {day} < o.last"
@@ -80,7 +81,7 @@ def _outages(rules: LabelSettings) -> str:
     """The declared outages as SQL rows; none are rows too."""
     rows = ["SELECT NULL::DATE, NULL::DATE, NULL::VARCHAR WHERE false"]
     for outage in rules.outages:
-        course = "NULL" if outage.course_id is None else "'" + outage.course_id.replace("'", "''") + "'"
+        course = "NULL" if outage.course_id is None else literal(outage.course_id)
         rows.append(f"SELECT DATE '{outage.first}', DATE '{outage.last or date.max}', {course}")
     return " UNION ALL ".join(rows)
 
@@ -89,7 +90,7 @@ def _recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     # Active days so far, told at both ends of the horizon: their difference is what lies between. Nobody leaves the grid.
     rules = stored.settings.labels
     back, ahead = rules.at_risk_days - 1, rules.horizon_days
-    is_active = " OR ".join(f"{name} > 0" for name in rules.activity)
+    is_active = " OR ".join(f"{quoted(name)} > 0" for name in rules.activity)
     query = f"""{EVERY_DAY},
     daily AS (
         SELECT user_id, as_of_date, count(*) FILTER ({is_active}) OVER so_far AS active_days,

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
 from churn_assets.contracts.tables import KNOWN_EVENT_TYPES, QUARANTINE_REASONS, UNKNOWN_COUNTRY, UNKNOWN_PLAN
 from churn_assets.settings import Settings
+from churn_assets.warehouse.frames import literal
 
 MINUTES_PER_DAY = 1440
 
@@ -41,10 +42,8 @@ def _some_rows(meaning: str) -> Expectation:
 
 def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     """Expectations by table; every table has some."""
-    types = ", ".join(
-        "'" + name.replace("'", "''") + "'" for name in (*KNOWN_EVENT_TYPES, *settings.sources.events.event_types)
-    )
-    reasons = ", ".join(f"'{reason}'" for reason in QUARANTINE_REASONS)
+    types = ", ".join(map(literal, (*KNOWN_EVENT_TYPES, *settings.sources.events.event_types)))
+    reasons = ", ".join(map(literal, QUARANTINE_REASONS))
     malformed = _share("malformed_share", "read_error IS NOT NULL", 0.01, "at most 1 % of rows do not fit the header")
     a_file = _some_rows("at least one file was delivered")
     nobody_erased = Expectation(

@@ -63,7 +63,7 @@ def _check(name: str, judge: Judge, description: str, settings: Settings) -> Ass
             return AssetCheckResult(passed=False, severity=AssetCheckSeverity.WARN, metadata={"why": why})
         verdict = judge(load_training_set(data=settings.data_dir), settings)
         return AssetCheckResult(
-            passed=verdict.passed, metadata=dict(verdict.figures), severity=AssetCheckSeverity.ERROR
+            passed=bool(verdict.passed), metadata=dict(verdict.figures), severity=AssetCheckSeverity.ERROR
         )
 
     return run

@@ -16,10 +16,23 @@ from churn_assets.settings import Settings
 
 @dataclass(frozen=True)
 class Verdict:
-    """Passed or not, with the figures it rests on. Figures are counts and names of ours, never a value of a row."""
+    """Passed or not, or None where there is too little to judge by, with the figures it rests on. Figures are counts and
+    names of ours, never a value of a row.
+    """
 
-    passed: bool
+    passed: bool | None
     figures: Mapping[str, Any] = field(default_factory=dict)
+    is_error: bool = False
+    """A failure is shown as an error though it stops nothing."""
+
+    @property
+    def failed(self) -> bool:
+        return self.passed is False
+
+
+def not_judged(why: str, **figures: Any) -> Verdict:
+    """Neither green nor red: Dagster shows such a day as skipped."""
+    return Verdict(None, {"why": why, **figures})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date, timedelta
 
@@ -12,6 +11,7 @@ from churn_assets.contracts.features import LOOKBACK_DAYS
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger
+from churn_assets.warehouse.file_notes import drifted_columns
 
 
 def schema_drift(source: SourceName) -> Check:
@@ -22,9 +22,7 @@ def schema_drift(source: SourceName) -> Check:
     def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
         verdicts = {}
         for day, found in stored.by_day(query, days).items():
-            drift = {
-                kind: sorted({name for text in texts for name in json.loads(text)}) for kind, texts in found.items()
-            }
+            drift = {kind: drifted_columns(texts) for kind, texts in found.items()}
             verdicts[day] = Verdict(not any(drift.values()), {kind: ", ".join(names) for kind, names in drift.items()})
         return verdicts
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from churn_assets.contracts.base import Column, Contract
 from churn_assets.contracts.features import FEATURES, Feature
+from churn_assets.contracts.lineage import Sources, column_lineage
 from churn_assets.contracts.tables import QUARANTINE_REASONS, UNMATCHED_REASONS, contracts
 from churn_assets.settings import Settings
 
@@ -50,17 +51,18 @@ def features_page() -> str:
 def _feature(feature: Feature) -> list[str]:
     column = feature.column
     of_column = [column.unit, _limits(column), "yes" if column.nullable else "no"]
-    sources = ", ".join(map(_code, feature.sources))
-    return [_code(feature.name), str(feature.window_days), *of_column, sources, feature.meaning, str(feature.version)]
+    made = [_of(feature.sources), feature.meaning, str(feature.version)]
+    return [_code(feature.name), str(feature.window_days), *of_column, *made]
 
 
-def tables_page(tables: Mapping[str, Contract]) -> str:
+def tables_page(settings: Settings) -> str:
     """Markdown: an overview, a section for each table, and the reasons rows are kept apart for."""
+    tables = contracts(settings)
     overview = [[_link(table), _code(c.day), c.grain] for table, c in tables.items()]
     parts = [
         INTRODUCTION,
         _grid(["table", "partition column", "a row is"], overview),
-        *(_section(contract) for contract in tables.values()),
+        *(_section(contract, column_lineage(contract, settings.labels)) for contract in tables.values()),
         "## Reasons\n",
         _reasons("quarantined_users and quarantined_events", QUARANTINE_REASONS),
         _reasons("unmatched_events", UNMATCHED_REASONS),
@@ -68,14 +70,19 @@ def tables_page(tables: Mapping[str, Contract]) -> str:
     return "\n".join(parts)
 
 
-def _section(contract: Contract) -> str:
+def _section(contract: Contract, sources: Sources) -> str:
     key = ", ".join(map(_code, contract.key))
     heading = (
         f"## {contract.table}\n\nA row is {contract.grain}. Key: {key}. Partition column: {_code(contract.day)}.\n\n"
     )
-    columns = _grid(["column", "type", "unit", "null", "limits", "meaning"], [_row(c) for c in contract.columns])
+    headings = ["column", "type", "unit", "null", "limits", "meaning", *(["made from"] if sources else [])]
+    columns = _grid(headings, [_row(c) + ([_of(sources[c.name])] if sources else []) for c in contract.columns])
     rules = "".join(f"- `{rule.name}`: {rule.sentence}\n" for rule in contract.rules)
     return heading + columns + (f"\nRules, each row:\n\n{rules}" if rules else "")
+
+
+def _of(sources: Iterable[str]) -> str:
+    return ", ".join(map(_code, sources))
 
 
 def _row(column: Column) -> list[str]:
@@ -115,4 +122,4 @@ if __name__ == "__main__":
     # The defaults, whatever this machine's environment says: the page is the same everywhere.
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     asks_features = sys.argv[1:] == ["features"]
-    sys.stdout.write(features_page() if asks_features else tables_page(contracts(Settings.model_construct())))
+    sys.stdout.write(features_page() if asks_features else tables_page(Settings.model_construct()))

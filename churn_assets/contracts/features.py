@@ -53,6 +53,8 @@ LAST_SEEN: Mapping[str, str] = MappingProxyType(
     }
 )
 """days_since_last_... -> the user_daily column that is above 0 on a day that has one."""
+ACTIVE_DAY = ("user_daily.is_active", "user_daily.total_events")
+"""What says that a user was active on a day."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _of_a_window(days: int) -> Iterator[Feature]:
         source = (f"user_daily.{column}",)
         yield Feature(f"{column}_{days}d", kind, source, days, f"{text} of the last {days} days", unit, 0)
     yield Feature(
-        *(f"active_days_{days}d", Kind.INTEGER, ("user_daily.is_active",), days),
+        *(f"active_days_{days}d", Kind.INTEGER, ACTIVE_DAY, days),
         *(f"Days with an event among the last {days}", "days", 0, days),
     )
     yield Feature(
@@ -154,7 +156,7 @@ def _of_the_month() -> Iterator[Feature]:
         *("Minutes watched per login of the last 30 days; null if no login", "minutes per login"),
     )
     yield Feature(
-        *("course_diversity_30d", Kind.INTEGER, ("clean_events.course_id", "user_daily.is_active"), 30),
+        *("course_diversity_30d", Kind.INTEGER, ("clean_events.course_id", *ACTIVE_DAY), 30),
         *("Different course_id among the events of the last 30 days", "count", 0),
     )
     yield ratio(
@@ -178,7 +180,7 @@ def _since() -> Iterator[Feature]:
 def _segment() -> Feature:
     least = ", ".join(f"{name} from {days}" for name, days in SEGMENTS.items())
     return Feature(
-        *("activity_segment", Kind.LABEL, ("user_daily.is_active",), SEGMENT_DAYS),
+        *("activity_segment", Kind.LABEL, ACTIVE_DAY, SEGMENT_DAYS),
         f"Segment by active days of the last {SEGMENT_DAYS}: {least}",
     )
 

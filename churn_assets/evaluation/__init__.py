@@ -5,7 +5,7 @@ Pure functions of frames: nothing is read or stored here, and no Dagster. Scikit
 
 from churn_assets.evaluation.baseline import Baseline, NothingToLearn, feature_matrix, fit_baseline, recency_score
 from churn_assets.evaluation.evaluate import Evaluation, evaluate, measured
-from churn_assets.evaluation.table import as_markdown
+from churn_assets.evaluation.table import as_markdown, headline
 
 __all__ = [
     "Baseline",
@@ -15,6 +15,7 @@ __all__ = [
     "evaluate",
     "feature_matrix",
     "fit_baseline",
+    "headline",
     "measured",
     "recency_score",
 ]

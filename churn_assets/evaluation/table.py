@@ -34,6 +34,17 @@ def as_markdown(metrics: pd.DataFrame) -> str:
     return "\n".join([*lines, "", legend, "", *notes])
 
 
+def headline(metrics: pd.DataFrame) -> dict[str, float]:
+    """The average precision in `Evaluation.metrics` of each ranking and group of users, such as `average_precision_recency_active_7d`;
+    only what is known. One number each, for a plot over the versions of a training set.
+    """
+    known = metrics.loc[(metrics["metric"] == RANKS[0]) & (metrics["ranking"] != DIFFERENCE) & metrics["value"].notna()]
+    return {
+        f"{row['metric']}_{row['ranking']}_{row['group']}": float(row["value"])
+        for _, row in known.sort_values("group", kind="stable").iterrows()
+    }
+
+
 def _cell(figure: pd.Series) -> str:
     if pd.isna(figure["value"]):
         return ""

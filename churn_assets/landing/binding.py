@@ -5,6 +5,7 @@ Whether a name was found at all is judged before any name is shown: without a he
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from churn_assets.errors import RefusedFile
 from churn_assets.settings import SourceName, SourceSettings
 
 Refuse = Callable[[str], RefusedFile]
+_LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z_ .-]{0,39}")
 MOST_COLUMNS = 2000
 """Past this the names are data (ids as JSON keys, say), and a table of them would not fit in memory."""
 
@@ -111,9 +113,9 @@ class Binder:
 
     def _ambiguous(self, one: Match, other: Match) -> str:
         if one.column is None or one.name.casefold() == other.name.casefold():
-            return f"has the column {_quoted(one.name)} twice; remove one of them"
+            return f"has the column {_shown(one.name)} twice; remove one of them"
         return (
-            f"has both {_quoted(one.name)} and {_quoted(other.name)} for {one.column}; "
+            f"has both {_shown(one.name)} and {_shown(other.name)} for {one.column}; "
             f"remove one, or change [sources.{self.source}.columns]"
         )
 
@@ -121,7 +123,7 @@ class Binder:
         policy = self.settings.schema_policy
         causes = []
         if drift.added and policy == "strict":
-            causes.append(f"has columns outside the contract ({', '.join(map(_quoted, drift.added))})")
+            causes.append(f"has columns outside the contract ({', '.join(map(_shown, drift.added))})")
         if drift.missing and policy in ("strict", "add_only"):
             causes.append(f"lacks optional {', '.join(drift.missing)}")
         if causes:
@@ -139,5 +141,6 @@ def _columns(count: int) -> str:
     return f"{count} column{'' if count == 1 else 's'}"
 
 
-def _quoted(name: str) -> str:
-    return repr(name if len(name) <= 60 else name[:60] + "...")
+def _shown(name: str) -> str:
+    """The name, if it reads like one: where a header lost its line end, the first row stands among the names."""
+    return repr(name) if _LIKE_A_NAME.fullmatch(name) else "(no plain name)"

@@ -55,7 +55,8 @@ def land_dump(
     """Split the dump into `settings.landing_dir` and write the calendar into churn.toml where it is not set.
 
     An event lands on its business day, a user on its signup date; outside the calendar (`start`..`end`, else that of
-    the settings, else first to last event) on its nearest day; without a usable date on its first day. Raises
+    the settings, else first to last event) on its nearest day; without a usable date on its first day (of JSON Lines: the
+    first that has a line to bind it to). Raises
     ChurnError, with the landing as it was unless the disk gave out while days were moved into place.
     """
     dumped = (read_dump_file(users, "users", settings), read_dump_file(events, "events", settings))
@@ -116,10 +117,22 @@ def _calendar(
 def _cut(file: DumpFile, first: date, count: int) -> tuple[DumpFile, npt.NDArray[np.int64]]:
     """The file's rows by landing day, in the dump's order within each; and where each day begins among them."""
     offsets = np.where(np.isnat(file.days), 0, (file.days - np.datetime64(first, "D")).astype(np.int64))
-    landing = np.clip(offsets, 0, count - 1)
+    landing = _in_company(np.clip(offsets, 0, count - 1), file.stands_alone)
     order = np.argsort(landing, kind="stable")
     bounds = np.searchsorted(landing[order], np.arange(count + 1))
-    return DumpFile(file.source, file.format, file.days[order], file.rows.take(order)), bounds
+    cut = DumpFile(file.source, file.format, file.days[order], file.rows.take(order), file.stands_alone[order])
+    return cut, bounds
+
+
+def _in_company(landing: npt.NDArray[np.int64], stands_alone: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Days on which no record stands alone give theirs to the next on which one does, or the last: a file of them would be
+    refused, and all of them end in quarantine on whatever day.
+    """
+    readable = np.unique(landing[stands_alone])
+    if stands_alone.all() or not len(readable):
+        return landing
+    nearest = readable[np.minimum(np.searchsorted(readable, landing), len(readable) - 1)]
+    return np.where(stands_alone, landing, nearest)
 
 
 def _outside(file: DumpFile, first: date, last: date) -> int:

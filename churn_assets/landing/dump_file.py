@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from churn_assets.contracts.tables import REQUIRED_SOURCE_COLUMNS
 from churn_assets.landing.erased import Erased
 from churn_assets.landing.records import Rows, read_records
 from churn_assets.landing.rows import ReadRows
@@ -28,12 +30,17 @@ FIRST_DAY, LAST_DAY = (np.datetime64(day, "D") for day in (date.min, date.max))
 
 @dataclass(frozen=True)
 class DumpFile:
-    """`days` (datetime64[D]) has one entry per record, NaT where the record is malformed or its date is not usable."""
+    """`days` (datetime64[D]) has one entry per record, NaT where the record is malformed or its date is not usable.
+
+    `stands_alone`: whether a file of that record only would be read. JSON Lines have no header, so a line without a required
+    key makes none.
+    """
 
     source: SourceName
     format: str
     days: Days
     rows: Rows
+    stands_alone: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.days)
@@ -43,11 +50,13 @@ def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFi
     """The file at `path`. Raises RefusedFile, in one sentence that shows no value of a row."""
     path = path.resolve()
     records = read_records(path, source, settings.source(source), path.parent)
-    days, rows = _days(records.read, source, settings), records.rows
-    gone = Erased.of(settings).among(records.read, records.binder, records.delivery.format)
+    read, rows, is_jsonl = records.read, records.rows, records.delivery.format == "jsonl"
+    days = _days(read, source, settings)
+    stands_alone = _of_bound(read, _is_complete(read, source)) if is_jsonl else np.ones(len(days), dtype=bool)
+    gone = Erased.of(settings).among(read, records.binder, records.delivery.format)
     if gone.any():  # what was erased is not landed again
-        days, rows = days[~gone], rows.take(np.flatnonzero(~gone))
-    return DumpFile(source, records.delivery.format, days, rows)
+        days, rows, stands_alone = days[~gone], rows.take(np.flatnonzero(~gone)), stands_alone[~gone]
+    return DumpFile(source, records.delivery.format, days, rows, stands_alone)
 
 
 def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
@@ -63,6 +72,20 @@ def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
         found = parsing.business_days(instants, settings.timezone)
     found_days = found.to_numpy().astype("datetime64[D]")
     found_days[(found_days < FIRST_DAY) | (found_days > LAST_DAY)] = np.datetime64("NaT", "D")
-    days = np.full(read.total, np.datetime64("NaT", "D"))
-    days[read.is_bound] = found_days
-    return days
+    return _of_bound(read, found_days, otherwise=np.datetime64("NaT", "D"))
+
+
+def _is_complete(read: ReadRows, source: SourceName) -> npt.NDArray[np.bool_]:
+    """Whether a bound record has each required column."""
+    complete = np.ones(read.count, dtype=bool)
+    for name in REQUIRED_SOURCE_COLUMNS[source]:
+        if (at := read.binding.columns.get(name)) is not None:
+            complete &= read.columns[at].is_valid().to_numpy()
+    return complete
+
+
+def _of_bound(read: ReadRows, values: npt.NDArray[Any], otherwise: object = False) -> npt.NDArray[Any]:
+    """`values` of the bound records in their places among all, and `otherwise` where one is malformed."""
+    placed = np.full(read.total, otherwise, dtype=values.dtype)
+    placed[read.is_bound] = values
+    return placed

@@ -10,6 +10,8 @@ from pathlib import Path
 from churn_assets.errors import RefusedFile
 from churn_assets.settings import SOURCES, SourceName
 
+NOT_READ = "not read"
+
 
 def day_folder(landing_dir: Path, source: SourceName, day: date) -> Path:
     return landing_dir / source / f"date={day.isoformat()}"
@@ -46,10 +48,18 @@ def current_day_digest(landing_dir: Path, source: SourceName, day: date) -> str 
 
 
 def current_digests(landing_dir: Path, source: SourceName, day: date) -> dict[str, str]:
-    """The digest of each file that lies there now, by name; empty where nothing does."""
+    """The digest of each file that lies there now, by name; empty where nothing does.
+
+    What a reader would refuse unread (a link out of the landing folder, a pipe) is not read here either.
+    """
     try:
-        files = delivered_files(landing_dir, source, day)
-        return {path.relative_to(landing_dir).as_posix(): _digest(path) for path in files}
+        files, root = delivered_files(landing_dir, source, day), landing_dir.resolve()
+        return {
+            path.relative_to(landing_dir).as_posix(): _digest(path)
+            if path.is_file() and path.resolve().is_relative_to(root)
+            else NOT_READ
+            for path in files
+        }
     except (RefusedFile, OSError):
         return {}
 

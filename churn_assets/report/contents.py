@@ -121,7 +121,7 @@ def _warnings(
     stored = Stored(connection, deployment.contracts, deployment.settings)
     for check in all_checks(deployment.settings):
         published = ledger.of(check.table)
-        failing = [day for day, v in verdicts(check, stored, days).items() if day in published and not v.passed]
+        failing = [day for day, v in verdicts(check, stored, days).items() if day in published and v.failed]
         if failing:
             name = f"{check.table}.{check.name}"
             yield Warned(name, check.blocking, len(failing), max(failing), check.description)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Set
 from pathlib import Path
 from typing import Literal
 
@@ -18,15 +19,31 @@ def write_table(table: pa.Table, path: Path, file_format: FileFormat) -> None:
     """`table` as one file. Its texts must need no quotes; dates and times are texts already unless Parquet."""
     if file_format == "parquet":
         pq.write_table(table, path)
+    else:
+        _write_text(_csv(table) if file_format.startswith("csv") else _jsonl(table), path, file_format)
+
+
+def write_faulty_table(table: pa.Table, broken: Set[int], path: Path, file_format: FileFormat) -> None:
+    """`table`, all of texts, as one file; the lines of `broken` rows (positions) lack their end, which Parquet cannot."""
+    if file_format == "parquet":
+        pq.write_table(table, path)
         return
-    content = _csv(table) if file_format.startswith("csv") else _jsonl(table)
+    is_csv = file_format.startswith("csv")
+    lines = (_csv(table, quoting="needed") if is_csv else _jsonl(table)).splitlines(keepends=True)
+    for place in broken:
+        whole = lines[place + is_csv]
+        lines[place + is_csv] = (whole.rpartition(b",")[0] if is_csv else whole[: len(whole) // 2]) + b"\n"
+    _write_text(b"".join(lines), path, file_format)
+
+
+def _write_text(content: bytes, path: Path, file_format: FileFormat) -> None:
     path.write_bytes(gzip.compress(content, compresslevel=6, mtime=0) if file_format.endswith(".gz") else content)
 
 
-def _csv(table: pa.Table) -> bytes:
+def _csv(table: pa.Table, quoting: str = "none") -> bytes:
     sink = io.BytesIO()
     sink.write((",".join(table.column_names) + "\n").encode())
-    pa_csv.write_csv(table, sink, pa_csv.WriteOptions(include_header=False, quoting_style="none"))
+    pa_csv.write_csv(table, sink, pa_csv.WriteOptions(include_header=False, quoting_style=quoting))
     return sink.getvalue()
 
 

@@ -18,8 +18,10 @@ import pyarrow.compute as pc
 from churn_assets.contracts.tables import KNOWN_EVENT_TYPES
 from churn_assets.errors import ChurnError
 from churn_assets.landing.incoming import incoming, publish
+from churn_assets.settings import SourceName
 from churn_assets.synthetic.events import DAY_SECONDS, EVENT, LONGEST_DELAY_DAYS, NONE, make_day, make_habits
-from churn_assets.synthetic.files import FileFormat, write_table
+from churn_assets.synthetic.faults import Planted, Planter
+from churn_assets.synthetic.files import FileFormat, write_faulty_table, write_table
 from churn_assets.synthetic.randomness import Ints
 from churn_assets.synthetic.users import COUNTRIES, COURSES, MARKETING_SOURCES, Users, make_users
 
@@ -38,6 +40,7 @@ class GeneratedWorld:
     late_events: int
     plan_changes: int
     unchanged: bool
+    planted: tuple[Planted, ...] = ()
 
 
 def generate(
@@ -54,6 +57,8 @@ def generate(
     churn: bool = True,
     weekly: bool = True,
     with_latent: bool = False,
+    faults: float | None = None,
+    lateness_days: int = 3,
     replace: bool = False,
     on_day: Callable[[date], None] | None = None,
 ) -> GeneratedWorld:
@@ -62,7 +67,8 @@ def generate(
     `signup_during` is the share of users that sign up from `start` on rather than before, half of them within about a
     month; who comes after the last day is not landed. `churn=False`, `weekly=False` and `signup_during=0` make every
     day alike. `events_per_user_day` counts users that have not left. `late_share` of events land 1 or 2 days late.
-    `with_latent` adds the hidden cause, `engagement_score`, to the users. Times are naive, to be read as UTC. Raises
+    `with_latent` adds the hidden cause, `engagement_score`, to the users. `faults` is how many faulty rows are planted
+    per row; to be too late, an event must land over `lateness_days` after its day. Times are naive, to be read as UTC. Raises
     ChurnError for a parameter that makes no world, and if one of these days is there already with other content and
     not `replace`.
     """
@@ -70,12 +76,17 @@ def generate(
         raise ChurnError("A world needs at least one day, one user and a seed that is not negative; give others.")
     if not (0 <= signup_during <= 1 and 0 <= late_share <= 1):
         raise ChurnError("signup_during and late_share are shares; give each a number from 0 to 1.")
+    if faults is not None and not 0 < faults <= 1:
+        raise ChurnError("The rate of faults is a share; give a number above 0, and at most 1.")
     if (date.max - start).days < days:
         raise ChurnError("The calendar would run past the year 9999; start earlier.")
     people = make_users(users, seed, signup_during=signup_during, churn=churn)
     habits = make_habits(people, events_per_user_day, weekly=weekly, late_share=late_share)
     waiting: list[npt.NDArray[np.void]] = [np.zeros(0, EVENT) for _ in range(LONGEST_DELAY_DAYS + 1)]
     event_count = late_count = change_count = 0
+    planter = None
+    if faults is not None:
+        planter = Planter(seed, faults, lateness_days=lateness_days, can_break=file_format != "parquet")
     with incoming(landing_dir) as staging:
         for number in range(days):
             day = start + timedelta(days=number)
@@ -85,11 +96,16 @@ def generate(
             landing, waiting = waiting[0], [*waiting[1:], np.zeros(0, EVENT)]
             landed_users = _users_table(people, start, number, with_latent=with_latent)
             landed_events = _events_table(landing, day, first_id=event_count + 1)
-            for name, table in (("users", landed_users), ("events", landed_events)):
-                folder = staging / name / f"date={day.isoformat()}"
-                folder.mkdir(parents=True)
-                typed = table if file_format == "parquet" else _with_text_times(table)
-                write_table(typed, folder / f"{name}.{file_format}", file_format)
+            tables: dict[SourceName, pa.Table] = {"users": landed_users, "events": landed_events}
+            for name, table in tables.items():
+                path = staging / name / f"date={day.isoformat()}" / f"{name}.{file_format}"
+                path.parent.mkdir(parents=True)
+                if planter:
+                    place = path.relative_to(staging).as_posix()
+                    faulty = planter.plant(_with_text_times(table), name, day, number, place)
+                    write_faulty_table(faulty.table, faulty.broken, path, file_format)
+                else:
+                    write_table(table if file_format == "parquet" else _with_text_times(table), path, file_format)
             event_count += len(landing)
             late_count += int((landing["delay"] > 0).sum())
             change_count += int((people.change_day == number).sum())
@@ -105,6 +121,7 @@ def generate(
         late_events=late_count,
         plan_changes=change_count,
         unchanged=unchanged,
+        planted=tuple(planter.planted) if planter else (),
     )
 
 

@@ -22,6 +22,7 @@ class Purpose(IntEnum):
 
     USERS = 1
     DAY = 2
+    FAULTS = 3
 
 
 def stream(seed: int, *path: int) -> np.random.Generator:

@@ -48,12 +48,12 @@ def features_as_of(entities: pd.DataFrame, data: Path | str | None = None, settl
 def _as_of_dates(times: pd.Series[Any], settings: Settings, *, settled: bool) -> Any:
     """The day whose row counts at each instant, as datetime64[us] without a zone; NaT where there is no instant."""
     try:
-        instants = pd.DatetimeIndex(pd.to_datetime(times, utc=True))
+        instants = pd.DatetimeIndex(pd.to_datetime(times, utc=True)).as_unit("us")
     except (ValueError, TypeError) as error:
         raise ChurnError("The entities' time must be instants: datetimes, or ISO 8601 text.") from error
     business_day = instants.tz_convert(settings.timezone).tz_localize(None).normalize()
     days_back = 1 + (settings.lateness_days if settled else 0)
-    return (business_day - pd.Timedelta(days=days_back)).to_numpy().astype("datetime64[us]")
+    return business_day.to_numpy() - np.timedelta64(days_back, "D")
 
 
 def _asked(ids: pd.Series[Any], as_of: Any, contract: Contract) -> pa.Table:
@@ -64,7 +64,7 @@ def _asked(ids: pd.Series[Any], as_of: Any, contract: Contract) -> pa.Table:
             raise TypeError
         integers_or_text = ids.astype("Int64") if kind is Kind.INTEGER else ids
         user_id = pa.array(integers_or_text, pa.int64() if kind is Kind.INTEGER else pa.string(), from_pandas=True)
-    except (ValueError, TypeError, pa.ArrowException) as error:
+    except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
         named = "integers" if kind is Kind.INTEGER else "text"
         raise ChurnError(f"The entities' user_id must be {named}, as in {contract.table}.") from error
     day = pa.array(as_of.astype("datetime64[D]"))
@@ -74,7 +74,7 @@ def _asked(ids: pd.Series[Any], as_of: Any, contract: Contract) -> pa.Table:
 def _looked_up(
     connection: duckdb.DuckDBPyConnection, contract: Contract, features: tuple[Column, ...], asked_entities: pa.Table
 ) -> pd.DataFrame:
-    """One row of features for each entity, in their order. DuckDB finds the entities by the parameter's name."""
+    """One row of features for each entity, in their order."""
     if not table_exists(connection, contract.table):
         raise ChurnError(f"{contract.table} is not published yet; run 'churn-assets backfill' first.")
     names = ", ".join(f"published.{quoted(column.name)}" for column in features)
@@ -82,4 +82,8 @@ def _looked_up(
         f"SELECT {names} FROM asked_entities AS asked LEFT JOIN {qualified(contract.table)} AS published "
         f"USING (user_id, {quoted(contract.day)}) ORDER BY asked.row"
     )
-    return to_frame(features, connection.sql(query).to_arrow_table())
+    connection.register("asked_entities", asked_entities)
+    try:
+        return to_frame(features, connection.sql(query).to_arrow_table())
+    finally:
+        connection.unregister("asked_entities")

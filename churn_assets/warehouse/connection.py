@@ -15,25 +15,20 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from churn_assets.errors import ChurnError, WarehouseBusy
+from churn_assets.warehouse.failures import damaged, is_damage, is_taken, unopened, unwritable
 
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.5
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "custom_user_agent": "churn_assets",
-    # Nothing the warehouse does needs other files or extensions of the network.
+    # Nothing the warehouse does needs other files, the network or code from there. A query that asks for one is refused,
+    # whoever wrote it, and cannot switch this back on.
+    "enable_external_access": False,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "lock_configuration": True,
 }
 """One for every connection: DuckDB refuses a second connection of a process with other settings."""
-TAKEN = (
-    "Could not set lock on file",  # by another process
-    "being used by another process",  # the same on Windows
-    "with a different configuration",  # by another thread, which writes while this one wants to read, or the reverse
-    "Unique file handle conflict",  # by another thread that is just closing it
-)
-"""What DuckDB says where waiting helps. Nothing else is waited for: a bare "lock" is also in "block", which each report
-of a damaged file holds.
-"""
 
 _writing = threading.local()
 """The open transaction of this thread by file, whichever object opened it."""
@@ -61,6 +56,10 @@ class Warehouse:
         connection = self._connect(read_only=True)
         try:
             yield connection
+        except duckdb.Error as error:
+            if is_damage(error):
+                raise damaged(self.path, error) from error
+            raise
         finally:
             connection.close()
 
@@ -70,7 +69,7 @@ class Warehouse:
         if (outer := self._outer()) is not None:
             yield outer
             return
-        with self._writer_lock():
+        with self.alone():
             self._make_file()
             connection = self._connect(read_only=False)
             setattr(_writing, self._file, connection)
@@ -80,36 +79,26 @@ class Warehouse:
                 connection.commit()
             except BaseException as error:
                 self._roll_back(connection)
+                if isinstance(error, duckdb.Error) and is_damage(error):
+                    raise damaged(self.path, error) from error
                 if isinstance(error, (duckdb.IOException, duckdb.TransactionException)):  # A full disk, say.
-                    raise ChurnError(
-                        f"{self.path} could not be written, and holds what it held before: {_sentence(error)}."
-                    ) from error
+                    raise unwritable(self.path, error) from error
                 raise
             finally:
                 delattr(_writing, self._file)
                 connection.close()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Nobody else writes, and the file holds everything: no log is beside it. It is not open here either."""
-        with self._writer_lock():
+    def at_rest(self) -> Iterator[None]:
+        """Alone, and the file holds everything: no log is beside it, and it is not open here either."""
+        with self.alone():
             if self.path.exists():
                 self._connect(read_only=False).close()
             yield
 
-    def _outer(self) -> duckdb.DuckDBPyConnection | None:
-        return getattr(_writing, self._file, None)
-
-    @staticmethod
-    def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
-        try:
-            connection.rollback()
-        except duckdb.Error:
-            # The engine has invalidated itself: what was committed stays, closing discards the rest.
-            return
-
     @contextmanager
-    def _writer_lock(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
+        """No process of ours writes from here to the end of the block; who wants to, waits."""
         lock = FileLock(self.path.with_name(self.path.name + ".lock"))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,6 +111,17 @@ class Warehouse:
             yield
         finally:
             lock.release()
+
+    def _outer(self) -> duckdb.DuckDBPyConnection | None:
+        return getattr(_writing, self._file, None)
+
+    @staticmethod
+    def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+        try:
+            connection.rollback()
+        except duckdb.Error:
+            # The engine has invalidated itself: what was committed stays, closing discards the rest.
+            return
 
     def _make_file(self) -> None:
         """Make a new file beside and move it into place: a process killed while DuckDB writes the first headers would
@@ -143,8 +143,8 @@ class Warehouse:
             try:
                 return duckdb.connect(str(self.path), read_only=read_only, config=CONFIG)
             except duckdb.Error as error:
-                if not any(phrase in str(error) for phrase in TAKEN):
-                    raise ChurnError(f"{self.path} cannot be opened: {_sentence(error)}.") from error
+                if not is_taken(error):
+                    raise unopened(self.path, error) from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusy(self._taken()) from error
             time.sleep(pause)
@@ -155,7 +155,3 @@ class Warehouse:
             f"{self.path} was held elsewhere for more than {self._timeout:g} seconds; close it there "
             "(another run, a DuckDB shell, a notebook) or raise lock_timeout_seconds."
         )
-
-
-def _sentence(error: duckdb.Error) -> str:
-    return str(error).splitlines()[0].rstrip(".!")

@@ -33,6 +33,11 @@ def quoted(name: str) -> str:
     return f'"{name}"'
 
 
+def literal(text: str) -> str:
+    """A value of the settings as an SQL text, where a statement cannot take parameters. No value of a row comes here."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] = ()) -> None:
     """Execute a statement and take its result: DuckDB 2 refuses other work on a connection with an unfinished one."""
     connection.execute(statement, list(parameters)).fetchall()
@@ -54,6 +59,18 @@ def create_table(contract: Contract) -> str:
 def to_arrow(contract: Contract, frame: pd.DataFrame) -> pa.Table:
     """A frame of the contract's types as an Arrow table, without copying where the layout allows."""
     return pa.table({column.name: _to_arrow(column, frame[column.name]) for column in contract.columns})
+
+
+def insert_by_name(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    """Append `rows` to a table of ours, each column to that of its name.
+
+    Not through a name that DuckDB looks up among Python's variables, which it does only with access to files and all else;
+    nor registered with the connection, which would keep every block in memory until the transaction ends.
+    """
+    if len(rows):
+        into = qualified(table)
+        columns = [duckdb.ColumnExpression(name) for name in connection.table(into).columns]
+        connection.from_arrow(rows).select(*columns).insert_into(into)
 
 
 def arrow_schema(contract: Contract) -> pa.Schema:

@@ -7,14 +7,14 @@ read-write even to read. Here an output is published in one transaction, and an 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd
-from dagster import InputContext, MetadataValue, OutputContext
+from dagster import InitResourceContext, InputContext, MetadataValue, OutputContext
 from dagster._core.definitions.partitions.utils import TimeWindow
 from dagster._core.storage.db_io_manager import DbClient, DbIOManager, DbTypeHandler, TableSlice
 from dagster_duckdb_pandas import DuckDBPandasIOManager
@@ -30,6 +30,7 @@ from churn_assets.warehouse.ledger import Published
 from churn_assets.warehouse.publish import Publication, publish
 from churn_assets.warehouse.reading import read_days
 from churn_assets.warehouse.retry import retried_when_busy
+from churn_assets.warehouse.signs_of_life import SignsOfLife
 
 
 class StoredTable:
@@ -48,6 +49,16 @@ class ChurnIOManager(DuckDBPandasIOManager):
     @staticmethod
     def default_load_type() -> type[Any] | None:
         return pd.DataFrame
+
+    @contextmanager
+    def yield_for_execution(self, context: InitResourceContext) -> Iterator[Any]:
+        """With a sign of life for as long as a run has this, which every run that publishes does."""
+        signs = SignsOfLife(Settings.load(self.data_dir).running_dir)
+        with (
+            signs.living(context.run.run_id) if context.run else nullcontext(),
+            super().yield_for_execution(context) as own,
+        ):
+            yield own
 
     def create_io_manager(self, context: Any) -> DbIOManager:
         settings = Settings.load(self.data_dir)

@@ -18,7 +18,7 @@ from churn_assets.errors import ChurnError, RefusedFrame
 from churn_assets.settings import SourceName
 from churn_assets.warehouse.arrivals import LandedFiles, record_arrivals
 from churn_assets.warehouse.content_hash import PartitionHashes
-from churn_assets.warehouse.frames import SCHEMA, create_table, qualified, quoted, run, to_arrow
+from churn_assets.warehouse.frames import SCHEMA, create_table, insert_by_name, qualified, quoted, run, to_arrow
 from churn_assets.warehouse.gate import admit
 from churn_assets.warehouse.ledger import Ledger, Published, record, table_exists
 from churn_assets.warehouse.progress import tell
@@ -143,19 +143,11 @@ def _stored_behind(
     judged: pa.Table | None = None
     with ThreadPoolExecutor(1, "storing") as storing:
         for block in blocks:
-            stored: Future[None] | None = judged and storing.submit(_insert, connection, contract, judged)
+            stored: Future[None] | None = judged and storing.submit(insert_by_name, connection, contract.table, judged)
             frame = block() if callable(block) else block
             yield frame
             judged = to_arrow(contract, frame)
             if stored:
                 stored.result()
     if judged:
-        _insert(connection, contract, judged)
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, contract: Contract, incoming_block: pa.Table) -> None:
-    """DuckDB finds the rows by the parameter's name. Registered with the connection they would be kept in memory, block
-    after block, until the transaction ends.
-    """
-    if len(incoming_block):
-        connection.execute(f"INSERT INTO {qualified(contract.table)} BY NAME SELECT * FROM incoming_block").fetchall()
+        insert_by_name(connection, contract.table, judged)

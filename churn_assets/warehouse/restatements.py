@@ -21,7 +21,7 @@ from churn_assets.contracts import Contract
 from churn_assets.settings import SourceName
 from churn_assets.warehouse.arrivals import arrived_since
 from churn_assets.warehouse.content_hash import row_hashes
-from churn_assets.warehouse.frames import SCHEMA, qualified, quoted, run
+from churn_assets.warehouse.frames import SCHEMA, insert_by_name, qualified, quoted, run
 from churn_assets.warehouse.ledger import LEDGER_TABLE, Published, table_exists
 from churn_assets.warehouse.reading import read_days
 
@@ -120,9 +120,7 @@ def record_restatements(
         for entry in restated
     ]
     run(connection, RESTATEMENTS_DDL)
-    incoming_rows = pa.Table.from_pylist(rows, _ROWS)
-    connection.execute(f"INSERT INTO {RESTATEMENTS_TABLE} BY NAME SELECT * FROM incoming_rows").fetchall()
-    del incoming_rows
+    insert_by_name(connection, RESTATEMENTS, pa.Table.from_pylist(rows, _ROWS))
 
 
 def _compared(

@@ -13,6 +13,7 @@ import duckdb
 
 from churn_assets.errors import ChurnError
 from churn_assets.warehouse.connection import Warehouse
+from churn_assets.warehouse.frames import literal
 
 SUFFIX = ".rewritten"
 SPILLED = ".tmp"
@@ -27,7 +28,7 @@ def rewrite(warehouse: Warehouse) -> None:
     path, beside = warehouse.path, warehouse.path.with_name(warehouse.path.name + SUFFIX)
     if not path.exists():
         return
-    with warehouse.alone():
+    with warehouse.at_rest():
         try:
             _remove(beside)
             shutil.rmtree(path.with_name(path.name + SPILLED), ignore_errors=True)
@@ -52,16 +53,12 @@ def _copy(path: Path, beside: Path) -> None:
     with duckdb.connect(str(beside)) as connection:
         ((own,),) = connection.execute("SELECT current_database()").fetchall()
         for statement in (
-            f"ATTACH {_literal(path)} AS original (READ_ONLY)",
+            f"ATTACH {literal(str(path))} AS original (READ_ONLY)",
             f"COPY FROM DATABASE original TO {_identifier(own)}",
             "DETACH original",
             "CHECKPOINT",
         ):
             connection.execute(statement).fetchall()
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _identifier(name: str) -> str:

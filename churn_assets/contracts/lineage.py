@@ -1,0 +1,136 @@
+"""Column lineage, declared once: for each column of a table, the columns its values are made from, as `table.column`.
+
+Of values, not of rows: which rows a table has, and which of a user's versions counts, follows from keys and days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from churn_assets.contracts.base import Contract
+from churn_assets.contracts.features import FEATURES
+from churn_assets.contracts.tables import SOURCE_COLUMNS
+from churn_assets.contracts.training import TRAINING_SET
+from churn_assets.label_settings import LabelSettings
+from churn_assets.settings import SourceName
+
+Sources = Mapping[str, tuple[str, ...]]
+"""Column -> what it is made from."""
+
+CARRIED: Mapping[str, str] = MappingProxyType(
+    {
+        "clean_users": "raw_users",
+        "quarantined_users": "raw_users",
+        "users_reconciliation": "raw_users",
+        "clean_events": "raw_events",
+        "quarantined_events": "raw_events",
+        "events_reconciliation": "raw_events",
+        "user_day_grid": "clean_users",
+        "user_daily": "user_day_grid",
+        "unmatched_events": "clean_events",
+        "growth_daily": "user_day_grid",
+        "user_features": "user_day_grid",
+        "churn_labels": "user_day_grid",
+        TRAINING_SET: "user_features",
+    }
+)
+"""Table -> the one whose column of the same name each of its columns is, where nothing else is said below."""
+
+ACTIVE, SIGNUP, DAY, USER = (
+    *("user_daily.is_active", "user_day_grid.signup_date"),
+    *("user_day_grid.as_of_date", "user_day_grid.user_id"),
+)
+EVENT, TYPE = "clean_events.event_id", "clean_events.event_type"
+MADE: Mapping[str, Sources] = MappingProxyType(
+    {
+        "clean_users": {"is_paid": ("raw_users.is_paid", "raw_users.plan")},
+        "clean_events": {
+            "event_date": ("raw_events.event_time",),
+            "quiz_score": ("raw_events.quiz_score", "raw_events.event_type"),
+            "amount": ("raw_events.amount", "raw_events.event_type"),
+        },
+        "user_day_grid": {
+            "as_of_date": ("clean_users.signup_date",),
+            "days_since_signup": ("clean_users.signup_date",),
+        },
+        "user_daily": {
+            "total_events": (EVENT,),
+            "total_logins": (TYPE,),
+            "total_watch_minutes": ("clean_events.watch_minutes",),
+            "total_quiz_attempts": (TYPE,),
+            "distinct_courses": ("clean_events.course_id",),
+            "avg_quiz_score": ("clean_events.quiz_score", TYPE),
+            "total_enrollments": (TYPE,),
+            "payment_success_count": (TYPE,),
+            "payment_failed_count": (TYPE,),
+            "payment_amount": ("clean_events.amount", TYPE),
+            "support_ticket_count": (TYPE,),
+            "total_sessions": ("clean_events.event_time",),
+            "is_active": (EVENT,),
+        },
+        "unmatched_events": {
+            "reason": (
+                *("clean_events.user_id", "clean_events.event_date"),
+                *("clean_users.user_id", "clean_users.signup_date"),
+            ),
+        },
+        "growth_daily": {
+            "users": (USER,),
+            "new_signups": (SIGNUP,),
+            "dau": (ACTIVE,),
+            "wau": (ACTIVE,),
+            "mau": (ACTIVE,),
+            "stickiness": (ACTIVE,),
+            "new_users": (SIGNUP, ACTIVE),
+            "retained_users": (SIGNUP, ACTIVE),
+            "resurrected_users": (SIGNUP, ACTIVE),
+            "dormant_users": (USER, ACTIVE),
+            "churned_users": (ACTIVE,),
+            "quick_ratio": (SIGNUP, ACTIVE),
+            "days_observed_7d": ("user_daily.as_of_date",),
+            "days_observed_30d": ("user_daily.as_of_date",),
+            "days_observed_60d": ("user_daily.as_of_date",),
+        },
+        "retention_cohorts": {
+            "as_of_date": (DAY,),
+            "cohort_week": (SIGNUP,),
+            "weeks_since": (SIGNUP, DAY),
+            "users": (SIGNUP, USER),
+            "active": (SIGNUP, ACTIVE),
+            "rate": (SIGNUP, USER, ACTIVE),
+        },
+        "user_features": {feature.name: feature.sources for feature in FEATURES},
+    }
+)
+
+
+def column_lineage(contract: Contract, labels: LabelSettings) -> Sources:
+    """What each column of a table is made from. Empty for what comes from a file, or from the code (`feature_catalogue`)."""
+    carried = CARRIED.get(contract.table)
+    of_same_name = {name: (f"{carried}.{name}",) for name in contract.column_names} if carried else {}
+    return {**of_same_name, **MADE.get(contract.table, {}), **_by_settings(contract, labels)}
+
+
+def _by_settings(contract: Contract, labels: LabelSettings) -> Sources:
+    """Lineage that depends on the names of sources and of the label."""
+    for source in SOURCE_COLUMNS:
+        if contract.table in (f"quarantined_{source}", f"{source}_reconciliation"):
+            return _of_outcomes(contract, source)
+    if contract.table == "churn_labels":
+        activity = tuple(f"user_daily.{column}" for column in ("is_active", *labels.activity))
+        outcomes = dict.fromkeys(("is_at_risk", "future_active_days", labels.churned_column), activity)
+        courses = ("clean_events.course_id",) if labels.outage_courses else ()
+        return {**outcomes, "censor_reason": ("user_daily.as_of_date", *courses)}
+    if contract.table == TRAINING_SET:
+        return {labels.churned_column: (f"churn_labels.{labels.churned_column}",)}
+    return {}
+
+
+def _of_outcomes(contract: Contract, source: SourceName) -> Sources:
+    """Why a row was rejected, and how many were: every value of a row has a say."""
+    judged = tuple(f"raw_{source}.{name}" for name in (*SOURCE_COLUMNS[source], "landing_date", "read_error"))
+    counts = {
+        name: judged for name in contract.column_names if name.startswith("rows_") or name in ("repairs", "reason")
+    }
+    return {**counts, "rows_read": (f"raw_{source}.source_row",)} if "rows_read" in counts else counts

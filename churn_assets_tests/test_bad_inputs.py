@@ -1,0 +1,299 @@
+"""docs/bad_inputs.md, case by case and format by format: outcome, reason, conservation, and the one sentence of a refusal."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bad_inputs.elsewhere import PROVEN
+from bad_inputs.files import ACCEPTED, REFUSED, SECRET, Accepted, Refused
+from bad_inputs.rows import GOOD, ROW_CASES, RowCase
+from churn_assets.checks.graph import all_checks, verdicts
+from churn_assets.checks.verdict import Stored
+from churn_assets.contracts import Contract, contracts
+from churn_assets.errors import ChurnError, RefusedFile
+from churn_assets.landing import read_file
+from churn_assets.settings import Settings, SourceName, SourceSettings, UsersSettings
+from churn_assets.transforms import CleaningRules, clean_events, clean_users, cleaning_rules
+from delivered import FORMATS, raw_frame, written
+from frames import records
+from worlds import command, day, days, deliver, deployment_of, differing, hashes, query, run_plainly, write_settings
+
+TESTS = Path(__file__).parent
+PAGE = TESTS.parent / "docs" / "bad_inputs.md"
+THEIRS = TESTS.parents[1] / "shared" / "BAD_INPUTS.md"
+LANDED = date(2026, 1, 5)
+DECLARED = dict(re.findall(r"^\| (\d+) \| .*? \| (.*) \|$", PAGE.read_text("utf-8"), re.M))
+"""Outcome by number."""
+
+
+# --- every case has a proof ---
+
+
+def test_the_page_numbers_its_cases() -> None:
+    assert [int(number) for number in DECLARED] == list(range(1, 57))
+    if THEIRS.exists():
+        assert re.findall(r"^\| (\d+) \|", THEIRS.read_text("utf-8"), re.M) == list(DECLARED)
+
+
+def test_every_case_has_a_proof() -> None:
+    proven = {one.number for one in (*ROW_CASES, *REFUSED, *ACCEPTED)} | set(PROVEN)
+    assert sorted(proven) == [int(number) for number in DECLARED]
+
+
+@pytest.mark.parametrize("named", sorted({name for names in PROVEN.values() for name in names}))
+def test_a_proof_that_is_elsewhere_is_there(named: str) -> None:
+    file, name = named.split("::")
+    tree = ast.parse((TESTS / file).read_text("utf-8"))
+    assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("number", [*map(int, DECLARED)])
+def test_the_page_gives_the_reasons_and_outcomes_that_are_proven(number: int) -> None:
+    outcome = DECLARED[str(number)]
+    fates = {fate for one in ROW_CASES if one.number == number for fate in one.fates}
+    assert set(re.findall(r"`([a-z_]+)`", outcome)) >= fates - {"accepted", "duplicate", "bad_signup_date"}
+    assert ("quarantined" in outcome) == bool(fates - {"accepted", "duplicate"}) or number == 6
+    assert ("refused" in outcome) or number not in {one.number for one in REFUSED}
+    repaired = any(one.repairs for one in ROW_CASES if one.number == number)
+    assert not repaired or "repaired" in outcome
+
+
+# --- rows ---
+
+
+def _marks(one: RowCase | Refused | Accepted, suffix: str) -> list[pytest.MarkDecorator]:
+    """How a file is packed says nothing new of its rows."""
+    return [pytest.mark.long] if isinstance(one, RowCase) and suffix.endswith(".gz") else []
+
+
+def of_formats(cases: Iterable[RowCase | Refused | Accepted]) -> list[Any]:
+    """Each case with each format in which it can occur."""
+    return [
+        pytest.param(one, suffix, id=f"{one.number:02}-{place}-{suffix}", marks=_marks(one, suffix))
+        for place, one in enumerate(cases)
+        for suffix in getattr(one, "formats", FORMATS)
+    ]
+
+
+@cache
+def deployed(
+    source: SourceName, declared: tuple[tuple[str, str], ...]
+) -> tuple[SourceSettings, Contract, CleaningRules]:
+    settings = Settings(sources={source: dict(declared)})  # type: ignore[arg-type]
+    return settings.source(source), contracts(settings)[f"raw_{source}"], cleaning_rules(settings, source)
+
+
+@pytest.mark.parametrize(("one", "suffix"), of_formats(ROW_CASES))
+def test_a_row_between_two_good_ones(tmp_path: Path, one: RowCase, suffix: str) -> None:
+    source: SourceName = one.source  # type: ignore[assignment]
+    key = "event_id" if source == "events" else "user_id"
+    good = GOOD[source]
+    rows = [good, *({**good, key: "5", **row} for row in one.rows), {**good, key: "9"}]
+    fates = ["accepted", *one.fates, "accepted"]
+
+    settings, contract, rules = deployed(source, tuple(one.declared.items()))
+    landing = tmp_path / "landing"
+    path = landing / source / f"date={LANDED}" / f"a.{suffix}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(written(rows, suffix))
+    landed = read_file(path, source=source, settings=settings, landing_dir=landing)
+    clean = clean_events if source == "events" else clean_users
+    cleaned = clean(raw_frame(contract, landed, LANDED), first_day=LANDED, last_day=LANDED, rules=rules)
+
+    place = f"{source}/date={LANDED}/a.{suffix}"
+    accepted = {row["source_row"]: row for row in records(cleaned.accepted)}
+    rejected = {row["source_row"]: row for row in records(cleaned.quarantined)}
+    assert sorted(accepted) == [n for n, fate in enumerate(fates, 1) if fate == "accepted"]
+    assert {n: row["reason"] for n, row in rejected.items()} == {
+        n: fate for n, fate in enumerate(fates, 1) if fate not in ("accepted", "duplicate")
+    }
+    for number, row in rejected.items():
+        assert row["source_file"] == place
+        kept = {name: row[name] or None for name in good}
+        assert kept == {name: value or None for name, value in rows[number - 1].items()}, "kept whole"
+    [counts] = records(cleaned.reconciliation)
+    assert (counts["rows_read"], counts["rows_accepted"]) == (len(rows), len(accepted))
+    assert (counts["rows_quarantined"], counts["rows_duplicate"]) == (len(rejected), fates.count("duplicate"))
+    assert json.loads(counts["repairs"]) == one.repairs
+    if one.kept:
+        told = accepted[1 + 1 + one.fates.index("accepted")]
+        shown = {name: value.isoformat() if isinstance(value, date) else value for name, value in told.items()}
+        assert {name: shown[name] for name in one.kept} == one.kept
+
+
+# --- files ---
+
+
+def users_file(folder: Path, content: bytes, suffix: str) -> Path:
+    path = folder / "landing" / "users" / f"date={LANDED}" / f"a.{suffix}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("one", "suffix"), of_formats(REFUSED))
+def test_a_file_that_cannot_be_read_for_certain_is_refused_whole(tmp_path: Path, one: Refused, suffix: str) -> None:
+    path = users_file(tmp_path, one.content(suffix), suffix)
+    with pytest.raises(RefusedFile) as raised:
+        settings = UsersSettings(**one.declared)
+        read_file(path, source="users", settings=settings, landing_dir=tmp_path / "landing")
+    said = str(raised.value)
+    assert said.startswith(f"landing/users/date={LANDED}/a.{suffix} ") and one.says in said
+    assert said.endswith(".") and said.isprintable() and SECRET not in said
+
+
+@pytest.mark.parametrize(("one", "suffix"), of_formats(ACCEPTED))
+def test_a_file_that_only_looks_odd_is_read(tmp_path: Path, one: Accepted, suffix: str) -> None:
+    path = users_file(tmp_path, one.content(suffix), suffix)
+    settings = UsersSettings(**one.declared)
+    landed = read_file(path, source="users", settings=settings, landing_dir=tmp_path / "landing")
+    assert landed.table["user_id"].to_pylist() == list(one.users)
+    malformed = ["malformed_row" if user is None else None for user in one.users]
+    assert landed.table["read_error"].to_pylist() == malformed
+    assert landed.table["source_row"].to_pylist() == list(range(1, len(one.users) + 1))
+    assert landed.repairs == one.repairs
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("one", "suffix"),
+    [(next(one for one in REFUSED if one.number == number), suffix) for number, suffix in
+     ((2, "csv"), (9, "jsonl"), (13, "parquet"), (14, "csv.gz"), (20, "jsonl.gz"))],
+    ids=lambda value: value if isinstance(value, str) else f"{value.number:02}",
+)  # fmt: skip
+def test_the_command_says_it_in_one_sentence_and_publishes_nothing(tmp_path: Path, one: Refused, suffix: str) -> None:
+    data = tmp_path / "data"
+    path = users_file(data, one.content(suffix), suffix)
+    deliver(data, "events", LANDED, "event_id,user_id,event_time,event_type\n")
+    write_settings(data, start_date=LANDED, end_date=LANDED)
+    done = command("churn-assets", "--data", data, "backfill", cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    [said] = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert path.name in said and one.says in said and SECRET not in done.stdout + done.stderr
+    assert not (data / "warehouse.duckdb").exists() or not {key for key in hashes(data) if "users" in key[0]}
+
+
+# --- a day and a world ---
+
+USERS = "user_id,signup_date,plan,is_paid,country,marketing_source\n1,2026-01-01,free,false,DE,ads\n"
+EVENTS = "event_id,user_id,event_time,event_type,course_id,watch_minutes,quiz_score,amount\n"
+
+
+def tiny(data: Path, events: str, users: str = USERS) -> None:
+    deliver(data, "users", day(1), users)
+    deliver(data, "events", day(1), EVENTS + events)
+    write_settings(data, end_date=day(1))
+
+
+@pytest.fixture(scope="module")
+def in_order(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day with which nothing is wrong."""
+    data = tmp_path_factory.mktemp("in_order") / "data"
+    tiny(data, "1,1,2026-01-01T01:00:00,login,,0,,\n")
+    run_plainly(data)
+    return data
+
+
+def test_12_several_files_of_several_formats_are_one_day(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    tiny(data, "100,1,2026-01-01T01:00:00,login,,,,\n")
+    good = GOOD["events"] | {"event_time": "2026-01-01T10:00:00"}
+    for number, suffix in enumerate(FORMATS, 1):
+        path = data / "landing/events" / f"date={day(1)}" / f"more.{suffix}"
+        path.write_bytes(written([good | {"event_id": str(number)}, good | {"event_id": "100"}], suffix))
+    run_plainly(data)
+    accepted = query(data, "SELECT event_id FROM churn.clean_events ORDER BY 1")
+    assert accepted == [(1,), (2,), (3,), (4,), (5,), (100,)]
+    told = "SELECT count(*), sum(rows_read), sum(rows_accepted), sum(rows_quarantined) FROM churn.events_reconciliation"
+    assert query(data, told) == [(6, 11, 6, 5)], "event 100 came six times, five of them with another payload"
+
+
+@pytest.mark.parametrize("name", ["zz.csv", "again/events.csv"])
+def test_16_a_file_delivered_again_under_another_name_changes_no_content(
+    computed: Path, expected: dict[Any, str], name: str
+) -> None:
+    folder = computed / "landing/events" / f"date={day(8)}"
+    shutil.copy(folder / "events.csv", folder / name.replace("/", "-"))
+    run_plainly(computed)
+    changed = {table for table, _ in differing(hashes(computed), expected)}
+    assert changed == {"raw_events", "events_files", "events_reconciliation"}
+    counts = (
+        f"SELECT sum(rows_duplicate), sum(rows_read) FROM churn.events_reconciliation WHERE landing_date = '{day(8)}'"
+    )
+    [(duplicates, read)] = query(computed, counts)
+    assert duplicates * 2 == read > 0
+    run_plainly(computed)
+    assert {table for table, _ in differing(hashes(computed), expected)} == changed
+
+
+@pytest.mark.parametrize(
+    ("number", "check", "events", "users", "named"),
+    [
+        (3, "raw_events.expectations", "", USERS, "a header alone"),
+        (
+            *(34, "user_daily.expectations"),
+            "100,1,2026-01-01T01:00:00,video_watch,c,900,,\n101,1,2026-01-01T02:00:00,video_watch,c,541,,\n",
+            *(USERS, "1440 minutes"),
+        ),
+        (35, "clean_events.expectations", "100,1,2026-01-01T01:00:00,telepathy,,,,\n", USERS, "telepathy"),
+        (37, "clean_users.expectations", "", USERS.replace("free,false", "free,true"), "plan and is_paid agree"),
+        (49, "unmatched_events.expectations", "100,9,2026-01-01T01:00:00,login,,,,\n", USERS, "finds its user-day"),
+    ],
+    ids=lambda value: f"{value:02}" if isinstance(value, int) else "",
+)
+def test_what_is_accepted_with_a_warning_raises_it(
+    tmp_path: Path, in_order: Path, number: int, check: str, events: str, users: str, named: str
+) -> None:
+    assert "warning" in DECLARED[str(number)]
+    tiny(tmp_path / "data", events, users)
+    run_plainly(tmp_path / "data")
+    for data, passes in ((tmp_path / "data", False), (in_order, True)):
+        deployment = deployment_of(data)
+        [one] = [one for one in all_checks(deployment.settings) if f"{one.table}.{one.name}" == check]
+        with deployment.warehouse.reading() as connection:
+            stored = Stored(connection, deployment.contracts, deployment.settings)
+            verdict = verdicts(one, stored, days(1))[day(1)]
+        assert verdict.passed is passes and not one.blocking
+        assert passes or named in str(verdict.figures)
+        assert query(data, "SELECT count(*) FROM churn.quarantined_events") == [(0,)]
+
+
+def test_53_without_a_single_user_it_says_so_and_publishes_no_user_day(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    tiny(data, "100,1,2026-01-01T01:00:00,login,,,,\n", users="user_id,signup_date\n")
+    with pytest.raises(ChurnError, match="clean_users has no row on any day until 2026-01-01"):
+        run_plainly(data)
+    assert not hashes(data)
+    deliver(data, "users", day(1), USERS)
+    run_plainly(data)
+    assert query(data, "SELECT count(*) FROM churn.user_daily") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("backfill", "2026-01-01'; DROP SCHEMA churn CASCADE; --"),
+        ("export", "user_daily; DROP SCHEMA churn CASCADE"),
+        ("export", 'user_daily" --'),
+        ("backfill", "--select", "user_daily'; --"),
+    ],
+)
+def test_55_a_partition_or_table_that_is_sql_is_refused(computed: Path, arguments: tuple[str, ...]) -> None:
+    from click.testing import CliRunner
+
+    from churn_assets.cli import cli
+
+    before = hashes(computed)
+    done = CliRunner().invoke(cli, ["--data", str(computed), *arguments])
+    assert done.exit_code in (1, 2) and "Error: " in done.output and "Traceback" not in done.output
+    assert hashes(computed) == before
