@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from churn_assets.assets.training_step import make_training_set, missing_training_set
 from churn_assets.automation import erase as erasing
 from churn_assets.automation.backfill import Report
+from churn_assets.automation.backup import restore
 from churn_assets.automation.erasure_record import sought_user
 from churn_assets.automation.verify import verify
 from churn_assets.calendar import DayRange
@@ -284,6 +285,19 @@ def test_rows_delivered_again_are_counted_and_not_taken(erased: Path, without_re
     assert erase(erased, NEEDLE, "--yes").exit_code == 0
     assert list(places_naming(erased, NEEDLE)) == []
     assert len(record(erased)["erasures"]) == 2  # type: ignore[arg-type]
+
+
+def test_a_backup_from_before_does_not_bring_them_back(template: Path, erased: Path) -> None:
+    deployment = deployment_of(erased)
+    restore(deployment, template / "warehouse.duckdb", replace=True)
+    left = "SELECT count(*) FILTER (user_id = '{}'), count(*) FROM churn.user_daily"
+    assert query(erased, left.format(NEEDLE)) == [(0, 5 * 7)]
+    assert not [finding for _, _, findings in verify(deployment) for finding in findings]
+    assert "churn.arrivals" in set(places_naming(erased, NEEDLE)), (
+        "a file that was renamed since is named in the backup"
+    )
+    assert erase(erased, NEEDLE, "--yes").exit_code == 0
+    assert list(places_naming(erased, NEEDLE)) == []
 
 
 def judged(data: Path, table: str, name: str) -> Verdict:

@@ -23,7 +23,12 @@ from churn_assets.landing.incoming import incoming
 from churn_assets.report.write import PAGE, write_report
 from churn_assets.settings import SOURCES
 from churn_assets.training.erase import remove_versions, versions_with
-from churn_assets.warehouse.erase import blot_out_of_file_names, count_users_rows, remove_users_rows
+from churn_assets.warehouse.erase import (
+    blot_out_of_file_names,
+    count_noted_names,
+    count_users_rows,
+    remove_users_rows,
+)
 from churn_assets.warehouse.exported import exports_with
 from churn_assets.warehouse.rewrite import rewrite
 
@@ -121,6 +126,15 @@ def erase(definitions: Definitions, deployment: Deployment, found: Found, *, rai
     return outcome
 
 
+def erase_again(deployment: Deployment) -> None:
+    """Take everybody who was ever erased out of a warehouse that was made before: a backup that was put back."""
+    everybody = Erased.of(deployment.settings)
+    if everybody.users:
+        with deployment.warehouse.writing() as connection:
+            remove_users_rows(connection, deployment.contracts.values(), _in_tables(deployment, everybody), None)
+        rewrite(deployment.warehouse)
+
+
 def erase_from_landing(deployment: Deployment, found: Found) -> None:
     """No import may be under way meanwhile; what a killed one left behind goes, too."""
     settings = deployment.settings
@@ -171,7 +185,8 @@ def _tables_with(deployment: Deployment, sought: Erased, text: str | None) -> di
         return {}
     with deployment.warehouse.reading() as connection:
         tables = deployment.contracts.values()
-        return count_users_rows(connection, tables, _in_tables(deployment, sought), text)
+        rows = count_users_rows(connection, tables, _in_tables(deployment, sought), text)
+        return rows | (count_noted_names(connection, text) if text else {})
 
 
 def _in_tables(deployment: Deployment, sought: Erased) -> Callable[[str, list[str]], list[bool]]:

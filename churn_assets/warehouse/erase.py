@@ -39,6 +39,16 @@ def count_users_rows(
     return counts
 
 
+def count_noted_names(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, int]:
+    """How many notes of arrivals and restatements have a text in the name of a file; those without are left out."""
+    counts = {}
+    for table, names in ((ARRIVALS, FILE), (RESTATEMENTS, "array_to_string(files, '/')")):
+        if table_exists(connection, table):
+            query = f"SELECT count(*) FROM {qualified(table)} WHERE contains({names}, ?)"
+            ((counts[table],),) = connection.execute(query, [text]).fetchall()
+    return {table: rows for table, rows in counts.items() if rows}
+
+
 def remove_users_rows(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[Contract], sought: Sought, text: str | None
 ) -> None:
