@@ -155,7 +155,10 @@ def test_days_that_are_cleaned_in_several_blocks_give_the_same(computed: Path) -
 
 def test_rows_whose_files_are_gone_stay_where_they_are(computed: Path) -> None:
     write_settings(computed, SHORT_LABELS + YESTERDAY_MEANT)
-    shutil.rmtree(computed / "landing/events" / f"date={day(6)}")
+    folder = computed / "landing/events" / f"date={day(6)}"
+    (folder / "odd.csv").unlink()
+    assert releasable(deployment_of(computed)) == []
+    shutil.rmtree(folder)
     assert releasable(deployment_of(computed)) == []
 
 
