@@ -65,11 +65,11 @@ def write_file(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_bytes(gzip.compress(text.encode()) if path.name.endswith(".gz") else text.encode())
 
 
-def text_world(data: Path) -> None:
-    """Six users x 7 days. Everybody is active on most days; each day's events come in another format than the day's before."""
+def text_world(data: Path, last: int = DAYS) -> None:
+    """Six users x 7 days, or 3 at least. Everybody is active on most days; each day's events come in another format than the day's before."""
     data.mkdir(parents=True)
-    (data / "churn.toml").write_text(SETTINGS)
-    for number in range(1, DAYS + 1):
+    (data / "churn.toml").write_text(SETTINGS.replace(str(day(DAYS)), str(day(last))))
+    for number in range(1, last + 1):
         at, suffix = day(number), SUFFIXES[number % len(SUFFIXES)]
         users = [{"user_id": user, "signup_date": str(at), "country": "DE"} for user in USERS] if number == 1 else []
         users = users or [{"user_id": USERS[number % 6], "signup_date": str(START), "country": "FR"}]

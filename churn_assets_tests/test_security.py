@@ -141,7 +141,10 @@ REVIEWED = {
     "checks.windows": {"source": "a SourceName"},
     "report.contents": {"column": "names written in this module", "source": "a SourceName"},
     "training.as_of": {"names": "quoted"},
-    "warehouse.erase": {"columns": "quoted", "which[0]": "written in that module; ids are parameters"},
+    "warehouse.erase": {
+        "columns": "quoted",
+        **dict.fromkeys(("condition", "names", "which[0]"), "written in that module; ids and names are parameters"),
+    },
     "warehouse.frames": {"columns": "quoted, and the kinds of the contract"},
     "warehouse.ledger": {"columns": "written there", "lists": "placeholders"},
     "warehouse.publish": {"key": "quoted"},

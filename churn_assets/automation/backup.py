@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from churn_assets.assets.step import Deployment
+from churn_assets.automation.erase import erase_again
 from churn_assets.automation.verify import verify
 from churn_assets.errors import ChurnError
 from churn_assets.warehouse import Warehouse
@@ -33,7 +34,8 @@ def backup(deployment: Deployment, file: Path) -> int:
 
 
 def restore(deployment: Deployment, file: Path, *, replace: bool) -> int:
-    """Put the warehouse that `file` holds in the place of the deployment's; gives how many partitions it holds.
+    """Put the warehouse that `file` holds in the place of the deployment's; gives how many partitions it holds. Users who
+    were erased since it was made are taken out of it.
 
     Raises ChurnError, leaving everything as it was, where the file is not as published or a warehouse is there already
     and `replace` does not say that it may go.
@@ -49,6 +51,7 @@ def restore(deployment: Deployment, file: Path, *, replace: bool) -> int:
         # the old state but for a transaction that no checkpoint followed, and the command can be given again.
         _log(path).unlink(missing_ok=True)
         copy.replace(path)
+    erase_again(deployment)
     return partitions
 
 

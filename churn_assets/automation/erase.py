@@ -6,7 +6,6 @@ end in the same state. docs/erasure.md says what is erased, and what is not ours
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,12 @@ from churn_assets.landing.incoming import incoming
 from churn_assets.report.write import PAGE, write_report
 from churn_assets.settings import SOURCES
 from churn_assets.training.erase import remove_versions, versions_with
-from churn_assets.warehouse.erase import blot_out_of_file_names, count_users_rows, remove_users_rows
+from churn_assets.warehouse.erase import (
+    blot_out_of_file_names,
+    count_noted_names,
+    count_users_rows,
+    remove_users_rows,
+)
 from churn_assets.warehouse.exported import exports_with
 from churn_assets.warehouse.rewrite import rewrite
 
@@ -104,13 +108,7 @@ def find_user(deployment: Deployment, user: str) -> Found:
     return found
 
 
-def erase(
-    definitions: Definitions,
-    deployment: Deployment,
-    found: Found,
-    *,
-    raise_on_error: bool = False,
-) -> Outcome:
+def erase(definitions: Definitions, deployment: Deployment, found: Found, *, raise_on_error: bool = False) -> Outcome:
     """Do it. Where what depended on the user cannot be computed again, the report says why; the user is gone all the same."""
     settings, outcome = deployment.settings, Outcome()
     with erasure_record.one_at_a_time(settings):
@@ -126,6 +124,15 @@ def erase(
         if found.text:
             outcome.still_named_in = list(files_naming(settings.data_dir, found.text))
     return outcome
+
+
+def erase_again(deployment: Deployment) -> None:
+    """Take everybody who was ever erased out of a warehouse that was made before: a backup that was put back."""
+    everybody = Erased.of(deployment.settings)
+    if everybody.users:
+        with deployment.warehouse.writing() as connection:
+            remove_users_rows(connection, deployment.contracts.values(), _in_tables(deployment, everybody), None)
+        rewrite(deployment.warehouse)
 
 
 def erase_from_landing(deployment: Deployment, found: Found) -> None:
@@ -144,6 +151,8 @@ def erase_from_tables(deployment: Deployment, found: Found) -> None:
         with deployment.warehouse.writing() as connection:
             tables = deployment.contracts.values()
             remove_users_rows(connection, tables, _in_tables(deployment, found.sought), found.text)
+            if found.text:
+                blot_out_of_file_names(connection, tables, found.text, BLOT)
 
 
 def erase_copies(deployment: Deployment, found: Found) -> None:
@@ -160,17 +169,14 @@ def renew_report(deployment: Deployment, found: Found) -> None:
         try:
             write_report(deployment, folder)
         except ChurnError:
-            shutil.rmtree(folder)
+            for path in (folder / PAGE, *folder.glob("*.png")):
+                path.unlink(missing_ok=True)
 
 
 def erase_traces(deployment: Deployment, found: Found) -> None:
-    """What is left of the user where no row is: names of files, logs, free blocks of the warehouse."""
-    settings = deployment.settings
+    """What is left of the user where no row is: logs, free blocks of the warehouse."""
     if found.text:
-        if settings.warehouse_path.exists():
-            with deployment.warehouse.writing() as connection:
-                blot_out_of_file_names(connection, found.text, BLOT)
-        blot_out(settings.dagster_home, found.text)
+        blot_out(deployment.settings.dagster_home, found.text)
     rewrite(deployment.warehouse)
 
 
@@ -179,7 +185,8 @@ def _tables_with(deployment: Deployment, sought: Erased, text: str | None) -> di
         return {}
     with deployment.warehouse.reading() as connection:
         tables = deployment.contracts.values()
-        return count_users_rows(connection, tables, _in_tables(deployment, sought), text)
+        rows = count_users_rows(connection, tables, _in_tables(deployment, sought), text)
+        return rows | (count_noted_names(connection, text) if text else {})
 
 
 def _in_tables(deployment: Deployment, sought: Erased) -> Callable[[str, list[str]], list[bool]]:

@@ -66,9 +66,10 @@ def _blot_out_of_database(path: Path, spellings: list[str]) -> None:
                         [text, BLOT, text],
                     ).rowcount
         connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if changed or any(text.encode() in path.read_bytes() for text in spellings):
             connection.execute("VACUUM")  # SQLite keeps deleted bytes, too
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _identifier(name: str) -> str:

@@ -72,10 +72,10 @@ class PartitionHashes:
         return f"{one:016x}{two:016x}"
 
 
-def digest_without(digest: str, removed: str) -> str:
-    """The digest of a partition from which the rows of another digest were taken: sums, so a subtraction."""
-    lanes = ((int(digest[at : at + 16], 16) - int(removed[at : at + 16], 16)) % 2**64 for at in (0, 16))
-    return "".join(f"{lane:016x}" for lane in lanes)
+def digest_after(digest: str, *, removed: str, added: str = "0" * 32) -> str:
+    """The digest of a partition that lost the rows of one digest and gained those of another: it is a sum."""
+    told = ([int(text[at : at + 16], 16) for text in (digest, removed, added)] for at in (0, 16))
+    return "".join(f"{(before - less + more) % 2**64:016x}" for before, less, more in told)
 
 
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -13,14 +13,14 @@ import duckdb
 
 from churn_assets.contracts import Contract
 from churn_assets.warehouse.arrivals import ARRIVALS, ARRIVALS_TABLE
-from churn_assets.warehouse.content_hash import PartitionHashes, digest_without
+from churn_assets.warehouse.content_hash import PartitionHashes, digest_after
 from churn_assets.warehouse.frames import qualified, quoted, run, to_frame
 from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, table_exists
 from churn_assets.warehouse.restatements import RESTATEMENTS, RESTATEMENTS_TABLE
 
 Sought = Callable[[str, list[str]], list[bool]]
 """Given a table and ids in it, as text: which of them are sought."""
-USER_ID = "user_id"
+USER_ID, FILE = "user_id", "source_file"
 
 
 def count_users_rows(
@@ -39,32 +39,43 @@ def count_users_rows(
     return counts
 
 
+def count_noted_names(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, int]:
+    """How many notes of arrivals and restatements have a text in the name of a file; those without are left out."""
+    counts = {}
+    for table, names in ((ARRIVALS, FILE), (RESTATEMENTS, "array_to_string(files, '/')")):
+        if table_exists(connection, table):
+            query = f"SELECT count(*) FROM {qualified(table)} WHERE contains({names}, ?)"
+            ((counts[table],),) = connection.execute(query, [text]).fetchall()
+    return {table: rows for table, rows in counts.items() if rows}
+
+
 def remove_users_rows(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[Contract], sought: Sought, text: str | None
 ) -> None:
     """Delete the same rows within the caller's transaction, and say so in the ledger."""
     for contract in tables:
         if which := _condition(connection, contract, sought, text):
-            columns = ", ".join(quoted(column.name) for column in contract.columns)
-            query = f"SELECT {columns} FROM {qualified(contract.table)} WHERE {which[0]}"
-            removed = PartitionHashes(contract)
-            removed.add(to_frame(contract.columns, connection.sql(query, params=which[1]).to_arrow_table()))
+            removed = _hashed(connection, contract, *which)
             connection.execute(f"DELETE FROM {qualified(contract.table)} WHERE {which[0]}", which[1]).fetchall()
-            for day, entry in Ledger.read(connection, [contract.table]).of(contract.table).items():
-                if rows := removed.rows(day):
-                    left = digest_without(entry.content_hash, removed.digest(day))
-                    run(
-                        connection,
-                        f"UPDATE {LEDGER_TABLE} SET row_count = row_count - ?, content_hash = ? "
-                        "WHERE table_name = ? AND partition_date = ?",
-                        [rows, left, contract.table, day],
-                    )
+            _note(connection, contract, removed, PartitionHashes(contract))
 
 
-def blot_out_of_file_names(connection: duckdb.DuckDBPyConnection, text: str, instead: str) -> None:
-    """Replace a text in the file names that arrivals and restatements note."""
+def blot_out_of_file_names(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[Contract], text: str, instead: str
+) -> None:
+    """Replace a text in the names of landed files, within the caller's transaction: in the tables, of which those of days
+    without files are never computed again, and in what arrivals and restatements note.
+    """
+    for contract in tables:
+        if FILE in contract.column_names and table_exists(connection, contract.table):
+            query = f"SELECT DISTINCT {FILE} FROM {qualified(contract.table)} WHERE contains({FILE}, ?)"
+            for (name,) in connection.execute(query, [text]).fetchall():
+                renamed = name.replace(text, instead)
+                before = _hashed(connection, contract, f"{FILE} = $name", {"name": name})
+                run(connection, f"UPDATE {qualified(contract.table)} SET {FILE} = ? WHERE {FILE} = ?", [renamed, name])
+                _note(connection, contract, before, _hashed(connection, contract, f"{FILE} = $name", {"name": renamed}))
     if table_exists(connection, ARRIVALS):
-        run(connection, f"UPDATE {ARRIVALS_TABLE} SET source_file = replace(source_file, $1, $2)", [text, instead])
+        run(connection, f"UPDATE {ARRIVALS_TABLE} SET {FILE} = replace({FILE}, $1, $2)", [text, instead])
     if table_exists(connection, RESTATEMENTS):
         run(
             connection,
@@ -72,6 +83,31 @@ def blot_out_of_file_names(connection: duckdb.DuckDBPyConnection, text: str, ins
             "WHERE contains(array_to_string(files, '/'), $1)",
             [text, instead],
         )
+
+
+def _hashed(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, condition: str, parameters: dict[str, Any]
+) -> PartitionHashes:
+    columns = ", ".join(quoted(column.name) for column in contract.columns)
+    query = f"SELECT {columns} FROM {qualified(contract.table)} WHERE {condition}"
+    hashes = PartitionHashes(contract)
+    hashes.add(to_frame(contract.columns, connection.sql(query, params=parameters).to_arrow_table()))
+    return hashes
+
+
+def _note(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, removed: PartitionHashes, added: PartitionHashes
+) -> None:
+    """The ledger's word on the partitions that lost rows and gained others."""
+    for day, entry in Ledger.read(connection, [contract.table]).of(contract.table).items():
+        if removed.rows(day) or added.rows(day):
+            content = digest_after(entry.content_hash, removed=removed.digest(day), added=added.digest(day))
+            run(
+                connection,
+                f"UPDATE {LEDGER_TABLE} SET row_count = row_count + ?, content_hash = ? "
+                "WHERE table_name = ? AND partition_date = ?",
+                [added.rows(day) - removed.rows(day), content, contract.table, day],
+            )
 
 
 def _condition(
