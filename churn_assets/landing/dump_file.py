@@ -125,7 +125,8 @@ def _text_rows(data: bytes, marks: int, encoding: str, *, is_csv: bool) -> _Text
     """Cut into records. The last one is given the line end that the first one has, should it have none."""
     cut = csv_records if is_csv else jsonl_records
     if data.strip() and not data.endswith((b"\n", b"\r") if is_csv else b"\n"):
-        data += _line_end(cut(data + b"\n")[0].as_py())
+        # Half a line end is completed, and not followed by a whole one.
+        data += b"\n" if data.endswith(b"\r") else _line_end(cut(data + b"\n")[0].as_py())
     records = cut(data)
     head = codecs.BOM_UTF8 * marks
     if is_csv:
