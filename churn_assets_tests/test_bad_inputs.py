@@ -218,12 +218,12 @@ def test_12_several_files_of_several_formats_are_one_day(tmp_path: Path) -> None
     assert query(data, told) == [(6, 11, 6, 5)], "event 100 came six times, five of them with another payload"
 
 
-@pytest.mark.parametrize("name", ["zz.csv", "again/events.csv"])
 def test_16_a_file_delivered_again_under_another_name_changes_no_content(
-    computed: Path, expected: dict[Any, str], name: str
+    computed: Path, expected: dict[Any, str]
 ) -> None:
+    """Its name sorts first, so that of each pair another row is the first landed."""
     folder = computed / "landing/events" / f"date={day(8)}"
-    shutil.copy(folder / "events.csv", folder / name.replace("/", "-"))
+    shutil.copy(folder / "events.csv", folder / "again.csv")
     run_plainly(computed)
     changed = {table for table, _ in differing(hashes(computed), expected)}
     assert changed == {"raw_events", "events_files", "events_reconciliation"}

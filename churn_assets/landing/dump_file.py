@@ -26,7 +26,7 @@ from churn_assets.landing.csv_records import csv_records, jsonl_records
 from churn_assets.landing.delivery import Delivery, take_delivery
 from churn_assets.landing.encoding import UTF8, utf8_bytes
 from churn_assets.landing.jsonl_file import read_jsonl
-from churn_assets.landing.parquet_file import read_parquet
+from churn_assets.landing.parquet_file import UNREADABLE, read_parquet
 from churn_assets.landing.rows import ReadRows
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms import parsing
@@ -105,7 +105,7 @@ def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFi
     rows: Rows
     if delivery.format == "parquet":
         read = read_parquet(delivery, binder)
-        rows = _ParquetRows(pq.ParquetFile(pa.BufferReader(delivery.data)).read())
+        rows = _parquet_rows(delivery)
         count = rows.table.num_rows
     else:
         data, marks = utf8_bytes(delivery, declared.encoding)
@@ -119,6 +119,18 @@ def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFi
         np.ones(count, dtype=bool) if delivery.format != "jsonl" else _of_bound(read, _is_complete(read, source))
     )
     return DumpFile(source, delivery.format, _days(read, source, settings), rows, stands_alone)
+
+
+def _parquet_rows(delivery: Delivery) -> _ParquetRows:
+    """The rows with their types; what a damaged schema may hold can be read, but not written again."""
+    try:
+        table = pq.ParquetFile(pa.BufferReader(delivery.data)).read()
+        pq.write_table(table.slice(0, 0), pa.BufferOutputStream())
+    except UNREADABLE:
+        raise delivery.refused(
+            "cannot be split into days, as its columns cannot be written again; deliver it again"
+        ) from None
+    return _ParquetRows(table)
 
 
 def _text_rows(data: bytes, marks: int, encoding: str, *, is_csv: bool) -> _TextRows:
