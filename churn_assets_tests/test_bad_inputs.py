@@ -300,6 +300,25 @@ def test_53_days_before_the_first_user_are_as_they_should_be(
         run_plainly(data, days(1, landed_days), tables=tables)
 
 
+def test_55_a_file_whose_name_is_sql_is_a_file_like_any_other(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    tiny(data, "1,1,2026-01-01T01:00:00,login,,,,\n")
+    names = [
+        "a'; DROP SCHEMA churn CASCADE; --.csv",
+        'q"q.csv',
+        "line\nbreak.csv",
+        "<script>.csv",
+        "\u00fc \U0001f600.csv",
+    ]
+    for number, name in enumerate(names, 2):
+        deliver(data, "events", day(1), f"{EVENTS}{number},1,2026-01-01T01:00:00,login,,,,\n", name=name)
+    run_plainly(data)
+    stored = query(data, "SELECT source_file FROM churn.clean_events WHERE event_id > 1 ORDER BY event_id")
+    assert stored == [(f"events/date={day(1)}/{name}",) for name in names]
+    [counted] = query(data, "SELECT count(*), sum(rows_read), sum(rows_accepted) FROM churn.events_reconciliation")
+    assert counted == (6, 6, 6)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
