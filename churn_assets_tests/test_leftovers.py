@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus
+from dagster import DagsterInstance, DagsterRunStatus, build_sensor_context
 from filelock import FileLock, Timeout
 
 import worlds
 from churn_assets.automation.backfill import dagster_instance
 from churn_assets.automation.instance import ensure_instance
 from churn_assets.automation.leftovers import fail_runs_that_died
+from churn_assets.automation.sensors import late_data_sensor
 from churn_assets.graph import build_definitions
 from churn_assets.warehouse.signs_of_life import SignsOfLife
 
@@ -82,6 +83,16 @@ def test_a_backfill_frees_what_a_killed_run_kept_though_it_has_nothing_to_do_its
     report = worlds.run_with_dagster(landed, tables=set())
     assert report.succeeded and not report.run_ids
     with dagster_instance(one) as instance:
+        run = instance.get_run_by_id(dead)
+        assert run is not None and run.status == DagsterRunStatus.FAILURE
+
+
+def test_so_does_the_sensor_of_late_data(landed: Path) -> None:
+    one = worlds.deployment_of(landed)
+    with dagster_instance(one) as instance:
+        dead = started_run(instance, landed)
+        killed(one.settings.running_dir, dead)
+        late_data_sensor(one).evaluate_tick(build_sensor_context(instance=instance))
         run = instance.get_run_by_id(dead)
         assert run is not None and run.status == DagsterRunStatus.FAILURE
 
