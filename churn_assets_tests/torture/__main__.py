@@ -43,7 +43,7 @@ def main(kills: int, damages: int, seed: int, only: tuple[str, ...], folder: Pat
 
 def _kill(folder: Path, kills: int, seed: int, kinds: list[str]) -> list[Outcome]:
     started = time.monotonic()
-    world = prepare(folder, seed)
+    world = prepare(folder, seed, kinds)
     taken = ", ".join(f"{kind} {world.kinds[kind].seconds:.1f} s" for kind in kinds)
     console.print(f"{len(world.finished)} partitions in {folder}; undisturbed: {taken}.", soft_wrap=True)
     outcomes = []
