@@ -130,7 +130,7 @@ def _parquet_rows(delivery: Delivery) -> _ParquetRows:
         rows.content(0, 0)
     except UNREADABLE:
         raise delivery.refused(
-            "cannot be split into days, as its columns cannot be written again; deliver it again"
+            "cannot be cut into records, as its columns cannot be written again; deliver it again"
         ) from None
     return rows
 
