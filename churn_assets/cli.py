@@ -214,6 +214,7 @@ def status(data: Path | None) -> None:
 def verify(data: Path | None) -> None:
     """Compare every stored partition with what the ledger says was published."""
     from churn_assets.assets.step import Deployment
+    from churn_assets.automation.verify import last_published
     from churn_assets.automation.verify import verify as verify_tables
 
     deployment = Deployment(Settings.load(data))
@@ -230,6 +231,8 @@ def verify(data: Path | None) -> None:
             f"{wrong} of {partitions} partitions are not as published; recompute them with 'churn-assets backfill START END --force'."
         )
     console.print(f"All {partitions:,} partitions are as published.")
+    if newest := last_published(deployment):
+        console.print(f"The newest was published {newest:%Y-%m-%d %H:%M:%S} UTC.")
 
 
 @cli.command()

@@ -218,12 +218,12 @@ def test_12_several_files_of_several_formats_are_one_day(tmp_path: Path) -> None
     assert query(data, told) == [(6, 11, 6, 5)], "event 100 came six times, five of them with another payload"
 
 
-@pytest.mark.parametrize("name", ["zz.csv", "again/events.csv"])
 def test_16_a_file_delivered_again_under_another_name_changes_no_content(
-    computed: Path, expected: dict[Any, str], name: str
+    computed: Path, expected: dict[Any, str]
 ) -> None:
+    """Its name sorts first, so that of each pair another row is the first landed."""
     folder = computed / "landing/events" / f"date={day(8)}"
-    shutil.copy(folder / "events.csv", folder / name.replace("/", "-"))
+    shutil.copy(folder / "events.csv", folder / "again.csv")
     run_plainly(computed)
     changed = {table for table, _ in differing(hashes(computed), expected)}
     assert changed == {"raw_events", "events_files", "events_reconciliation"}
@@ -271,12 +271,52 @@ def test_what_is_accepted_with_a_warning_raises_it(
 def test_53_without_a_single_user_it_says_so_and_publishes_no_user_day(tmp_path: Path) -> None:
     data = tmp_path / "data"
     tiny(data, "100,1,2026-01-01T01:00:00,login,,,,\n", users="user_id,signup_date\n")
-    with pytest.raises(ChurnError, match="clean_users has no row on any day until 2026-01-01"):
+    with pytest.raises(ChurnError, match="clean_users has no row on any day of 2026-01-01;"):
         run_plainly(data)
     assert not hashes(data)
     deliver(data, "users", day(1), USERS)
     run_plainly(data)
     assert query(data, "SELECT count(*) FROM churn.user_daily") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("last", "landed_days", "fails"), [(3, 2, False), (3, 3, True), (None, 6, False), (None, 7, True)]
+)
+def test_53_days_before_the_first_user_are_as_they_should_be(
+    tmp_path: Path, last: int | None, landed_days: int, fails: bool
+) -> None:
+    """A calendar of three days, or one without an end, which may begin with six."""
+    data = tmp_path / "data"
+    for number in range(1, landed_days + 1):
+        deliver(data, "users", day(number), "user_id,signup_date\n")
+        deliver(data, "events", day(number), EVENTS)
+    (data / "churn.toml").write_text(f"start_date = {day(1)}\n" + (f"end_date = {day(last)}\n" if last else ""))
+    tables = {"raw_users", "raw_events", "clean_users", "user_day_grid"}
+    if not fails:
+        run_plainly(data, days(1, landed_days), tables=tables)
+        assert ("user_day_grid", day(landed_days)) in hashes(data)
+        return
+    with pytest.raises(ChurnError, match="nobody to describe"):
+        run_plainly(data, days(1, landed_days), tables=tables)
+
+
+def test_55_a_file_whose_name_is_sql_is_a_file_like_any_other(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    tiny(data, "1,1,2026-01-01T01:00:00,login,,,,\n")
+    names = [
+        "a'; DROP SCHEMA churn CASCADE; --.csv",
+        'q"q.csv',
+        "line\nbreak.csv",
+        "<script>.csv",
+        "\u00fc \U0001f600.csv",
+    ]
+    for number, name in enumerate(names, 2):
+        deliver(data, "events", day(1), f"{EVENTS}{number},1,2026-01-01T01:00:00,login,,,,\n", name=name)
+    run_plainly(data)
+    stored = query(data, "SELECT source_file FROM churn.clean_events WHERE event_id > 1 ORDER BY event_id")
+    assert stored == [(f"events/date={day(1)}/{name}",) for name in names]
+    [counted] = query(data, "SELECT count(*), sum(rows_read), sum(rows_accepted) FROM churn.events_reconciliation")
+    assert counted == (6, 6, 6)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import worlds
+from churn_assets.cli import cli
 from churn_assets_tests.torture.damage import HARMS, NAMED, NEW, OLD, TARGETS, WRONG, harm, judged, with_log
 from churn_assets_tests.torture.runs import Hashes, State, look
 from test_cli import said_here
@@ -44,6 +47,20 @@ def test_undamaged_it_is_the_new_state(world: tuple[Path, Hashes, Hashes]) -> No
     data, old, new = world
     assert old != new
     assert judged(look(data), old, new) == NEW
+
+
+def test_verify_says_which_state_it_is(world: tuple[Path, Hashes, Hashes]) -> None:
+    data, _, _ = world
+    said = []
+    for damage in (None, "end cut off"):
+        undo = harm(data, LOG, damage, 0) if damage else None
+        done = CliRunner().invoke(cli, ["--data", str(data), "verify"])
+        assert done.exit_code == 0 and "All 72 partitions are as published." in done.output
+        said += re.findall(r"The newest was published (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\.", done.output)
+        if undo:
+            undo()
+    after, before = said
+    assert before < after, "the transaction that was in the log is not there any more"
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,10 @@ def world(data: Path, suffix: str, rate: float | None = 0.1) -> GeneratedWorld:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=FORMATS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(one, marks=[pytest.mark.long] if one.endswith(".gz") else []) for one in FORMATS],
+)
 def cleaned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, GeneratedWorld]:
     """A world with a fault per ten rows, landed in one of the formats and cleaned."""
     data = tmp_path_factory.mktemp("faulty") / "data"

@@ -17,7 +17,7 @@ from churn_assets_tests.fuzz.cases import Case, case, judge
 from churn_assets_tests.fuzz.files import COLUMNS, numbered_rows, rows_named, text_of, token
 
 BOUNDED = settings(
-    max_examples=250,
+    max_examples=150,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -27,7 +27,13 @@ BOUNDED = settings(
 @BOUNDED
 @given(st.integers(0, 2**32))
 def test_a_damaged_file_is_refused_or_read_without_losing_or_mixing_rows(tmp_path: Path, number: int) -> None:
-    judge(case(number), tmp_path)
+    judge(case(number), tmp_path / "landing")
+
+
+@pytest.mark.parametrize("number", [1000484, 1000812, 2002184, 3000948])
+def test_what_a_campaign_found_stays_mended(tmp_path: Path, number: int) -> None:
+    """JSON lines that bind no file of their own day; half a line end at the end; a schema that reads and cannot be written."""
+    judge(case(number), tmp_path / "landing")
 
 
 def test_the_cases_come_to_every_end() -> None:

@@ -196,6 +196,13 @@ def test_json_lines_stay_as_they_are_and_an_empty_day_is_one_blank_line(land: La
     assert table.num_rows == 0
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n", ""])
+def test_the_last_json_line_gains_no_carriage_return(land: Land, data: Path, end: str) -> None:
+    good = '{"event_id": 1, "user_id": 1, "event_time": "2026-01-02", "event_type": "login"}\r\n'
+    land('{"user_id": 1, "signup_date": "2026-01-01"}', good + "not json" + end, suffix="jsonl")
+    assert files(data)["events 01-02"] == good + "not json\r\n"
+
+
 @pytest.mark.parametrize(
     "line", ["not json", "{}", '{"event_id": 3, "event_type": "login"}', '{"event_time": "2026-01-03", "user_id": 1}']
 )

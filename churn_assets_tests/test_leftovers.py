@@ -2,53 +2,49 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus
+from dagster import DagsterInstance, DagsterRunStatus, build_sensor_context
 from filelock import FileLock, Timeout
 
 import worlds
 from churn_assets.automation.backfill import dagster_instance
 from churn_assets.automation.instance import ensure_instance
 from churn_assets.automation.leftovers import fail_runs_that_died
+from churn_assets.automation.sensors import late_data_sensor
 from churn_assets.graph import build_definitions
 from churn_assets.warehouse.signs_of_life import SignsOfLife
+from test_warehouse import Child
 
-HOLD = """import sys
-from pathlib import Path
-from churn_assets.warehouse.signs_of_life import SignsOfLife
-with SignsOfLife(Path(sys.argv[1])).living(sys.argv[2]):
-    print("holding", flush=True)
-    sys.stdin.read()
-"""
+LONG_SECONDS = 600
 
 
-def process_of(folder: Path, run_id: str) -> subprocess.Popen[str]:
-    """A process that gives a sign of life for a run, until it is told to end or killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, folder, run_id], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None and process.stdout.readline() == "holding\n"
-    return process
+def hold(say: Callable[[str], None], folder: Path, run_id: str, seconds: float) -> None:
+    """A process that gives a sign of life for a run."""
+    with SignsOfLife(folder).living(run_id):
+        say("holding")
+        time.sleep(seconds)
 
 
 def killed(folder: Path, run_id: str) -> None:
-    process = process_of(folder, run_id)
-    process.kill()
-    process.communicate()
+    child = Child(hold, folder, run_id, LONG_SECONDS)
+    child.wait_for("holding")
+    child.kill()
 
 
 def test_a_run_is_dead_if_its_process_was_killed_and_not_while_it_lives_or_once_it_ended(tmp_path: Path) -> None:
     signs = SignsOfLife(tmp_path / "running")
     assert signs.dead() == []
-    alive = process_of(tmp_path / "running", "alive")
+    alive = Child(hold, tmp_path / "running", "alive", 1)
+    alive.wait_for("holding")
+    assert signs.dead() == []
     killed(tmp_path / "running", "killed")
     with signs.living("own"), signs.living("own"):
         assert signs.dead() == ["killed"]
-    alive.communicate("")
+    alive.finish()
     assert signs.dead() == ["killed"]
     signs.forget("killed")
     assert signs.dead() == []
@@ -82,6 +78,16 @@ def test_a_backfill_frees_what_a_killed_run_kept_though_it_has_nothing_to_do_its
     report = worlds.run_with_dagster(landed, tables=set())
     assert report.succeeded and not report.run_ids
     with dagster_instance(one) as instance:
+        run = instance.get_run_by_id(dead)
+        assert run is not None and run.status == DagsterRunStatus.FAILURE
+
+
+def test_so_does_the_sensor_of_late_data(landed: Path) -> None:
+    one = worlds.deployment_of(landed)
+    with dagster_instance(one) as instance:
+        dead = started_run(instance, landed)
+        killed(one.settings.running_dir, dead)
+        late_data_sensor(one).evaluate_tick(build_sensor_context(instance=instance))
         run = instance.get_run_by_id(dead)
         assert run is not None and run.status == DagsterRunStatus.FAILURE
 

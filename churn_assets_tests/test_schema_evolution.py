@@ -34,7 +34,7 @@ V3 = {
 }
 """One renamed, one gone."""
 ALIAS = '[sources.users.columns]\nmarketing_source = ["channel"]\n'
-STEPS = {"raw_users", "raw_events", "clean_users"}
+STEPS = {"raw_users", "clean_users"}
 
 
 def deployed(data: Path, policy: str = "flexible", aliases: str = ALIAS, last: int = 1) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -60,25 +61,29 @@ FORBIDDEN = {
 }
 
 
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, computed_template: Path) -> Path:
+    """A deployment, and beside it a file that is none of its business."""
+    folder = tmp_path_factory.mktemp("scene")
+    (folder / "secret.csv").write_text("password\nhunter2\n")
+    return Path(shutil.copytree(computed_template, folder / "data"))
+
+
 @pytest.mark.parametrize("session", CONNECTIONS)
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_no_query_reaches_anything_but_the_warehouse(computed: Path, session: str, what: str) -> None:
-    secret = computed.parent / "secret.csv"
-    secret.write_text("password\nhunter2\n")
-    before = sorted(computed.parent.iterdir())
-    with (
-        pytest.raises(duckdb.Error, match=r"disabled|denied|not allowed"),
-        CONNECTIONS[session](computed) as connection,
-    ):
-        connection.execute(FORBIDDEN[what].format(file=secret, folder=computed.parent)).fetchall()
-    assert sorted(computed.parent.iterdir()) == before
+def test_no_query_reaches_anything_but_the_warehouse(scene: Path, session: str, what: str) -> None:
+    statement = FORBIDDEN[what].format(file=scene.parent / "secret.csv", folder=scene.parent)
+    before = sorted(scene.parent.iterdir())
+    with pytest.raises(duckdb.Error, match=r"disabled|denied|not allowed"), CONNECTIONS[session](scene) as connection:
+        connection.execute(statement).fetchall()
+    assert sorted(scene.parent.iterdir()) == before
 
 
 @pytest.mark.parametrize("session", CONNECTIONS)
 @pytest.mark.parametrize("setting", ["enable_external_access", "autoload_known_extensions", "lock_configuration"])
-def test_no_query_switches_that_off(computed: Path, session: str, setting: str) -> None:
+def test_no_query_switches_that_off(scene: Path, session: str, setting: str) -> None:
     opposite = not CONFIG[setting]
-    with pytest.raises(duckdb.Error, match="locked"), CONNECTIONS[session](computed) as connection:
+    with pytest.raises(duckdb.Error, match="locked"), CONNECTIONS[session](scene) as connection:
         connection.execute(f"SET {setting} = {opposite}").fetchall()
 
 

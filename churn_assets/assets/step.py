@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property, partial
 from typing import Any
 
@@ -30,6 +30,8 @@ OVERLAP = 4
 """A block that can be bucketed covers at least this many times the days its window reaches beyond a day, so that little
 is read twice.
 """
+LONGEST_START_DAYS = 7
+"""So long may a calendar without an end begin without a user."""
 Notes = Callable[[Mapping[str, list[pd.DataFrame]]], Mapping[date, Mapping[str, Any]]]
 Combine = Callable[[list[pd.DataFrame]], pd.DataFrame]
 Draw = Callable[[pd.DataFrame], Mapping[str, Picture]]
@@ -119,7 +121,7 @@ class Step:
     pictures: Draw | None = None
     """Draws the first output's rows up to the last day of a run; shown on that day alone."""
     about: str | None = None
-    """Table without a single row of which, from the calendar's start on, there is nothing to compute."""
+    """Table without a single row of which, in the whole calendar, there is nothing to compute."""
     outcome: str | None = None
     """Column of the first output, of yes, no or null, of which a restatement says how its values changed."""
     landed: Mapping[SourceName, Window] = field(default_factory=dict)
@@ -152,7 +154,7 @@ class Step:
             with deployment.warehouse.reading() as connection, connection.cursor() as aside:
                 ledger = Ledger.read(connection, self.reads)
                 self._require_inputs(ledger, days)
-                self._require_somebody(ledger, days, deployment.settings.calendar_start)
+                self._require_somebody(ledger, days, deployment.settings)
                 # Inputs are read while the block before is being stored, which takes a second connection. That one does
                 # not see what the open transaction has itself published: such inputs are read before.
                 sees_all = Ledger.read(aside, self.reads) == ledger
@@ -189,16 +191,17 @@ class Step:
                     f"materialize it first or with it ('+{self.name}')."
                 )
 
-    def _require_somebody(self, ledger: Ledger, days: DayRange, calendar_start: date) -> None:
-        """Days without a single user are no news where others are still to come; where none are, something is wrong."""
+    def _require_somebody(self, ledger: Ledger, days: DayRange, settings: Settings) -> None:
+        """Days before the first user are as they should be; a whole calendar without one is not."""
         if self.about is None:
             return
         published = ledger.of(self.about)
-        is_complete = all(day in published for day in DayRange(calendar_start, days.last))
-        if is_complete and not any(entry.rows for entry in published.values()):
+        first_days = settings.calendar_start + timedelta(days=LONGEST_START_DAYS - 1)
+        calendar = DayRange(settings.calendar_start, settings.end_date or max(days.last, first_days))
+        if all(day in published for day in calendar) and not any(entry.rows for entry in published.values()):
             raise ChurnError(
-                f"{self.name} has nobody to describe: {self.about} has no row on any day until {days.last}; check what was "
-                "delivered and what was quarantined, or let the calendar start later."
+                f"{self.name} has nobody to describe: {self.about} has no row on any day of {calendar}; check what was "
+                "delivered and what was quarantined."
             )
 
     def _load(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import NO_DAYS, DayRange, RowCounts, chunks
@@ -12,7 +12,7 @@ from churn_assets.contracts import Contract
 from churn_assets.warehouse import Ledger, Warehouse, read_days
 from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.frames import qualified, quoted
-from churn_assets.warehouse.ledger import table_exists
+from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, table_exists
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,15 @@ def verify(deployment: Deployment, warehouse: Warehouse | None = None) -> Iterat
                     if day in published and hashes.digest(day) != published[day].content_hash
                 ]
             yield contract.table, len(published), findings
+
+
+def last_published(deployment: Deployment) -> datetime | None:
+    """When the newest of what is published was (UTC): tells an older state, which is whole too, from the one expected."""
+    with deployment.warehouse.reading() as connection:
+        if not table_exists(connection, LEDGER):
+            return None
+        ((moment,),) = connection.execute(f"SELECT max(published_at) FROM {LEDGER_TABLE}").fetchall()
+    return moment
 
 
 def _stored_days(connection: object, contract: Contract) -> dict[date, int]:

@@ -29,7 +29,6 @@ SLUMP = 0.5
 FEWEST_DAILY_ROWS = 100
 """Of what a slump is held against: half of less is chance."""
 
-
 Judge = Callable[[Stored, date, int, list[float]], Verdict]
 """Of a day's rows, held against what is usual: the trailing mean and, where it is published, the same weekday."""
 

@@ -16,6 +16,10 @@ from churn_assets.landing.delivery import Delivery
 from churn_assets.landing.rows import ReadRows
 
 FIRST_RECORD = re.compile(rb'[\r\n]*((?:[^"\r\n]+|"[^"]*")*)')
+NONE_FITS_ROWS = 10
+"""Where so many rows do not fit the header and none does, the header is not theirs: kept in quarantine, all of the day would
+look like silence.
+"""
 BLOCK_BYTES = 1024 * 1024
 LARGEST_BLOCK_BYTES = 2**31 - 1
 """pyarrow takes a 32-bit block size."""
@@ -47,6 +51,11 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
         f"check that its first line is a header and that {delimiter!r}, the declared delimiter, separates its columns",
     )
     body = table.slice(1)
+    if not body.num_rows and len(malformed) >= NONE_FITS_ROWS:
+        raise delivery.refused(
+            f"has {len(malformed)} rows and none with as many fields as its header; check that the header is theirs, and that "
+            f"{delimiter!r} separates both"
+        )
     return ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed)
 
 

@@ -21,7 +21,7 @@ from churn_assets.landing.csv_records import csv_records, jsonl_records
 from churn_assets.landing.delivery import Delivery, take_delivery
 from churn_assets.landing.encoding import UTF8, utf8_bytes
 from churn_assets.landing.jsonl_file import read_jsonl
-from churn_assets.landing.parquet_file import read_parquet
+from churn_assets.landing.parquet_file import UNREADABLE, read_parquet
 from churn_assets.landing.rows import ReadRows
 from churn_assets.settings import SourceName, SourceSettings
 
@@ -56,9 +56,7 @@ def read_records(path: Path, source: SourceName, declared: SourceSettings, landi
     rows: Rows
     if delivery.format == "parquet":
         read = read_parquet(delivery, binder)
-        file = pq.ParquetFile(pa.BufferReader(delivery.data))
-        codec = file.metadata.row_group(0).column(0).compression if file.metadata.num_row_groups else "SNAPPY"
-        rows = _ParquetRows(file.read(), "NONE" if codec == "UNCOMPRESSED" else codec)
+        rows = _parquet_rows(delivery)
         count = rows.table.num_rows
     else:
         data, marks = utf8_bytes(delivery, declared.encoding)
@@ -123,12 +121,27 @@ class _ParquetRows:
         return written.getvalue().to_pybytes()
 
 
+def _parquet_rows(delivery: Delivery) -> _ParquetRows:
+    """The rows with their types; what a damaged schema may hold can be read, but not written again."""
+    try:
+        file = pq.ParquetFile(pa.BufferReader(delivery.data))
+        codec = file.metadata.row_group(0).column(0).compression if file.metadata.num_row_groups else "SNAPPY"
+        rows = _ParquetRows(file.read(), "NONE" if codec == "UNCOMPRESSED" else codec)
+        rows.content(0, 0)
+    except UNREADABLE:
+        raise delivery.refused(
+            "cannot be cut into records, as its columns cannot be written again; deliver it again"
+        ) from None
+    return rows
+
+
 def _text_rows(data: bytes, marks: int, encoding: str, *, is_csv: bool) -> _TextRows:
     """Cut into records. The last one is given the line end that the first one has, should it have none."""
     cut = csv_records if is_csv else jsonl_records
     added = b""
     if data.strip() and not data.endswith((b"\n", b"\r") if is_csv else b"\n"):
-        added = _line_end(cut(data + b"\n")[0].as_py())
+        # Half a line end is completed, and not followed by a whole one.
+        added = b"\n" if data.endswith(b"\r") else _line_end(cut(data + b"\n")[0].as_py())
         data += added
     records = cut(data)
     head = codecs.BOM_UTF8 * marks

@@ -45,6 +45,7 @@ PROVEN: Mapping[int, tuple[str, ...]] = {
         "test_warehouse.py::test_odd_names_are_refused_and_never_escaped",
         "test_warehouse.py::test_no_value_ever_becomes_sql",
         "test_bad_inputs.py::test_55_a_partition_or_table_that_is_sql_is_refused",
+        "test_bad_inputs.py::test_55_a_file_whose_name_is_sql_is_a_file_like_any_other",
     ),
     56: (
         "test_report.py::test_a_hostile_name_is_text_and_nothing_runs_or_is_fetched",

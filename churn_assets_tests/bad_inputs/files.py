@@ -120,6 +120,9 @@ REFUSED: tuple[Refused, ...] = (
     Refused(14, "a bomb", _bomb, "decompression bomb", ("csv.gz", "jsonl.gz", "parquet")),
     Refused(15, "another delimiter", _edited(lambda d: d.replace(b",", b";")), "declared delimiter", CSVS),
     Refused(15, "no header", _text(f"7,2026-01-05,{SECRET}\n"), "first line is a header", CSVS),
+    Refused(
+        15, "no row fits", _text("user_id,signup_date\n" + f"7;2026-01-05;{SECRET}\n" * 10), "none with as many", CSVS
+    ),
     Refused(20, "required missing", _rows({"signup_date": "2026-01-05", "plan": SECRET}), "lacks required user_id"),
     Refused(20, "optional missing, strict", _rows(ROW), "lacks optional is_paid", declared=STRICT),
     Refused(20, "optional missing, add_only", _rows(ROW), "lacks optional is_paid", declared=ADD_ONLY),
@@ -149,6 +152,8 @@ ACCEPTED: tuple[Accepted, ...] = (
         users=("7", None, None, "8"),
         formats=JSONLS,
     ),
+    Accepted(6, "nine rows, none fits", _text("user_id,signup_date\n" + "7\n" * 9), (None,) * 9, CSVS),
+    Accepted(6, "ten rows, one fits", _text("user_id,signup_date\n7,x\n" + "8\n" * 9), ("7", *[None] * 9), CSVS),
     Accepted(11, "no newline at the end", _edited(lambda d: d.rstrip()), formats=TEXT_FORMATS),
     Accepted(12, "gzip of two members", _two_members, formats=("csv.gz", "jsonl.gz")),
     Accepted(

@@ -43,17 +43,19 @@ def main(kills: int, damages: int, seed: int, only: tuple[str, ...], folder: Pat
 
 def _kill(folder: Path, kills: int, seed: int, kinds: list[str]) -> list[Outcome]:
     started = time.monotonic()
-    world = prepare(folder, seed)
+    world = prepare(folder, seed, kinds)
     taken = ", ".join(f"{kind} {world.kinds[kind].seconds:.1f} s" for kind in kinds)
     console.print(f"{len(world.finished)} partitions in {folder}; undisturbed: {taken}.", soft_wrap=True)
-    outcomes = []
-    for number in range(kills):
-        outcome = kill_once(world, folder, kinds[number % len(kinds)], number, seed)
-        outcomes.append(outcome)
-        for sentence in outcome.wrong[:5]:
-            console.print(f"[red]{outcome.kind} {outcome.number}: {sentence}[/red]", soft_wrap=True)
-        if number % 20 == 19:
-            console.print(f"{number + 1} kills, {time.monotonic() - started:.0f} s")
+    outcomes: list[Outcome] = []
+    try:
+        for number in range(kills):
+            outcomes.append(kill_once(world, folder, kinds[number % len(kinds)], number, seed))
+            for sentence in outcomes[-1].wrong[:5]:
+                console.print(f"[red]{outcomes[-1].kind} {number}: {sentence}[/red]", soft_wrap=True)
+            if number % 20 == 19:
+                console.print(f"{number + 1} kills, {time.monotonic() - started:.0f} s")
+    except KeyboardInterrupt:
+        console.print("Stopped.")
     _show(outcomes, kinds, time.monotonic() - started)
     return outcomes
 

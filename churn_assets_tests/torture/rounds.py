@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,19 +65,20 @@ class Outcome:
     seconds: float
 
 
-def prepare(folder: Path, seed: int) -> World:
-    """Make the world and do each kind of run undisturbed. Raises RuntimeError where that fails already."""
+def prepare(folder: Path, seed: int, kinds: Sequence[str]) -> World:
+    """Make the world and do each of these kinds of run undisturbed. Raises RuntimeError where that fails already."""
     data = folder / "world"
     Process(make, data, seed).result()
     old = _state(look, data).hashes
     finished = _state(bring_up_to_date, _copy(data, folder / "finished")).hashes
-    kinds = {}
-    for kind, runs in KINDS.items():
+    undisturbed = {}
+    for kind in kinds:
+        runs = KINDS[kind]
         copy = _copy(data, folder / "undisturbed", empty=kind == FIRST)
         started = time.monotonic()
         states = [_state(run, copy) for run in runs]
-        kinds[kind] = Undisturbed(states[-1].hashes, (time.monotonic() - started) / len(runs))
-    return World(data, old, finished, kinds)
+        undisturbed[kind] = Undisturbed(states[-1].hashes, (time.monotonic() - started) / len(runs))
+    return World(data, old, finished, undisturbed)
 
 
 def kill_once(world: World, folder: Path, kind: str, number: int, seed: int) -> Outcome:
