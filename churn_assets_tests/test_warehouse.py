@@ -681,7 +681,7 @@ def test_a_damaged_warehouse_is_refused_at_once_and_not_waited_for(warehouse: Wa
 def test_a_truncated_warehouse_is_refused(warehouse: Warehouse) -> None:
     put(warehouse, readings())
     warehouse.path.write_bytes(warehouse.path.read_bytes()[:20_000])
-    assert "cannot be opened" in refusal(lambda: held(warehouse))
+    assert "is damaged (" in refusal(lambda: held(warehouse))
 
 
 def test_a_folder_in_the_place_of_the_warehouse_is_refused(warehouse: Warehouse) -> None:
