@@ -30,9 +30,11 @@ def test_a_damaged_file_is_refused_or_read_without_losing_or_mixing_rows(tmp_pat
     judge(case(number), tmp_path / "landing")
 
 
-@pytest.mark.parametrize("number", [1000484, 1000812, 2002184, 3000948])
+@pytest.mark.parametrize("number", [1000484, 1000812, 2002184, 3000948, 4010792, 4015868])
 def test_what_a_campaign_found_stays_mended(tmp_path: Path, number: int) -> None:
-    """JSON lines that bind no file of their own day; half a line end at the end; a schema that reads and cannot be written."""
+    """JSON lines that bind no file of their own day; half a line end at the end; a schema that reads and cannot be written;
+    a day of little but zeros.
+    """
     judge(case(number), tmp_path / "landing")
 
 

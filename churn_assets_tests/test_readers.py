@@ -241,6 +241,12 @@ def test_9_another_encoding_is_refused_and_read_once_declared(
     assert values(read(tmp_path, data, f"a.{suffix}", encoding=written_in), "country") == [("Österreich",)]
 
 
+@pytest.mark.parametrize("zeros", [60, 61, 400])
+def test_9_a_block_of_zeros_is_a_damaged_row_and_no_wide_encoding(tmp_path: Path, zeros: int) -> None:
+    landed = read(tmp_path, "user_id,signup_date\n1,x\n2," + "\0" * zeros + "\n3,y\n")
+    assert values(landed, "user_id", "signup_date") == [("1", "x"), ("2", "\0" * zeros), ("3", "y")]
+
+
 @pytest.mark.parametrize(
     ("encoding", "cause"),
     [

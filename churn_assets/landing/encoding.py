@@ -45,6 +45,8 @@ def _wide_encoding(data: bytes) -> str | None:
     """UTF-16 and UTF-32 by their mark, or by every second byte of Latin text being NUL (which is valid UTF-8)."""
     head = data[:LOOKED_AT_BYTES]
     nuls = head.count(0) / max(len(head), 1)
+    if min(head[lane::4].count(0) for lane in range(4)) > len(head) / 40:
+        return None  # of wide Latin text one byte in two or in four is hardly ever NUL; a block of zeros has them everywhere
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or nuls > 0.6:
         return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
