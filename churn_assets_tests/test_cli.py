@@ -91,6 +91,7 @@ def test_the_version_is_the_packages() -> None:
 # --- from nothing to tables, and again ---
 
 
+@pytest.mark.long
 def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> None:
     first = churn(landed, "backfill")
     assert first.returncode == 0, first.stdout + first.stderr

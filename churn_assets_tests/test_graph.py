@@ -74,6 +74,7 @@ def test_one_range_run_publishes_what_a_plain_loop_over_the_steps_does(landed: P
     assert not [finding for _, _, findings in verify(deployment_of(landed)) for finding in findings]
 
 
+@pytest.mark.long
 def test_day_by_day_each_day_restates_what_it_touches_so_that_nothing_is_left_to_do(
     landed: Path, expected: Hashes
 ) -> None:
@@ -101,6 +102,7 @@ def test_chunks(landed: Path, expected: Hashes, chunk: int) -> None:
     assert not differing(hashes(landed), expected)
 
 
+@pytest.mark.long
 def test_checks_pass_in_chunks_because_what_they_read_is_made_before(landed: Path) -> None:
     write_settings(landed, backfill_chunk_days=3)
     report = run_with_dagster(landed, days(1, 6))

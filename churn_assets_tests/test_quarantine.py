@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,7 +16,7 @@ from churn_assets.assets.step import Deployment
 from churn_assets.automation.backfill import Report
 from churn_assets.automation.plan import Plan
 from churn_assets.automation.release import Releasable, releasable, release_plan
-from churn_assets.cli import cli
+from churn_assets.cli import cli, console
 from worlds import (
     DAYS,
     LATENESS,
@@ -40,9 +41,8 @@ SCORES = "event_id,user_id,event_time,event_type,score\n710001,1,2026-01-08T08:0
 
 
 def run(data: Path, *arguments: object) -> Result:
-    return CliRunner().invoke(
-        cli, ["--data", str(data), "quarantine", *map(str, arguments)], env={"COLUMNS": "200", "TERM": "dumb"}
-    )
+    with patch.multiple(console, _width=200, _height=50):  # Its own idea of a terminal depends on who runs the tests.
+        return CliRunner().invoke(cli, ["--data", str(data), "quarantine", *map(str, arguments)])
 
 
 def line(result: Result, *cells: object) -> bool:

@@ -160,6 +160,7 @@ def test_a_dry_run_says_what_and_why_and_does_nothing(computed: Path) -> None:
     assert (computed / "warehouse.duckdb").stat().st_mtime_ns == before
 
 
+@pytest.mark.long
 def test_the_command_restates_and_says_what_changed(computed: Path) -> None:
     deliver(computed, "events", day(6), NEW_EVENTS, name="correction.csv")
     done = churn(computed, "restate")
