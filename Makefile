@@ -57,11 +57,11 @@ export DAGSTER_HOME_OF_DATA
 
 .PHONY: test
 test: $(READY) ## All tests but the long ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-long
 test-long: $(READY) ## The long tests: real data, many kills, whole runs of the dagster command
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long
 
 .PHONY: torture
 torture: $(READY) ## Kill runs at random moments and damage files, for an hour (N=200 kills, SEED=1)

@@ -53,3 +53,10 @@ def computed(tmp_path: Path, computed_template: Path) -> Path:
 def expected(computed_template: Path) -> worlds.Hashes:
     """Content hashes of the small world, computed in one go."""
     return worlds.hashes(computed_template)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that workers end together (`make` keeps xdist from sorting by number of tests)."""
+    first = ("test_reference", "test_training_asset", "test_ui", "test_graph", "test_cli")
+    ranks = {name: rank for rank, name in enumerate(first)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(first)))

@@ -43,19 +43,19 @@ def churn(data: Path, *arguments: object, debug: bool = False, **variables: str)
     return command("churn-assets", "--data", data, *options, *arguments, cwd=data.parent, variables=variables)
 
 
-def said(done: Done) -> str:
-    """The error, which is one line, names no Python and comes with an exit code."""
+def said(done: Done, besides: tuple[str, ...] = ()) -> str:
+    """The error, which is one line, names no Python and comes with an exit code. `besides`: how lines begin that others print."""
     assert done.returncode in (1, 2), done.stdout + done.stderr
     assert "Traceback" not in done.stderr + done.stdout and ".py" not in done.stderr
-    errors = [line for line in done.stderr.splitlines() if line and not line.startswith(("Usage: ", "Try "))]
+    errors = [line for line in done.stderr.splitlines() if line and not line.startswith(("Usage: ", "Try ", *besides))]
     assert len(errors) == 1 and errors[0].startswith("Error: "), done.stderr
     return errors[0].removeprefix("Error: ")
 
 
-def said_here(data: Path, *arguments: object) -> str:
+def said_here(data: Path, *arguments: object, besides: tuple[str, ...] = ()) -> str:
     """The same of a command in this process, which saves the time to import all it needs."""
     result = CliRunner().invoke(cli, ["--data", str(data), *map(str, arguments)])
-    return said(Done(arguments, result.exit_code, result.stdout, result.stderr))
+    return said(Done(arguments, result.exit_code, result.stdout, result.stderr), besides)
 
 
 # --- what it offers ---
