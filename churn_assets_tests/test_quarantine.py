@@ -191,7 +191,7 @@ def released(computed_template: Path, tmp_path_factory: pytest.TempPathFactory) 
     write_settings(data, SHORT_LABELS + YESTERDAY_MEANT + aliases)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("churn_assets.graph.build_definitions", lambda _: None)
-        patch.setattr("churn_assets.automation.release.backfill", backfill_in_a_plain_loop)
+        patch.setattr("churn_assets.automation.backfill.backfill", backfill_in_a_plain_loop)
         yield data, run(data, "release")
 
 

@@ -154,7 +154,7 @@ REVIEWED = {
     "warehouse.ledger": {"columns": "written there", "lists": "placeholders"},
     "warehouse.publish": {"key": "quoted"},
     "warehouse.reading": {"' AND '.join(conditions)": "names quoted, dates", "column": "quoted", "names": "quoted"},
-    "warehouse.rewrite": {"_identifier(own)": "quoted"},
+    "warehouse.rewrite": {"identifier(own)": "quoted"},
     "warehouse.restatements": {
         "column": "quoted",
         "day": "quoted",

@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from churn_assets.warehouse.frames import identifier
+
 BLOT = "erased"
 SHORTEST = 6
 """Characters of an id that is searched for as text."""
@@ -57,9 +59,9 @@ def _blot_out_of_database(path: Path, spellings: list[str]) -> None:
     with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         changed = 0
-        for table in map(_identifier, tables):
+        for table in map(identifier, tables):
             for _, column, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
-                name = _identifier(column)
+                name = identifier(column)
                 for text in spellings:
                     changed += connection.execute(
                         f"UPDATE {table} SET {name} = replace({name}, ?, ?) WHERE typeof({name}) = 'text' AND instr({name}, ?)",
@@ -70,10 +72,6 @@ def _blot_out_of_database(path: Path, spellings: list[str]) -> None:
         if changed or any(text.encode() in path.read_bytes() for text in spellings):
             connection.execute("VACUUM")  # SQLite keeps deleted bytes, too
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _blot_out_of_file(path: Path, spellings: list[str]) -> None:

@@ -7,26 +7,21 @@ rejected is compared with what is. Planning and running are the backfill's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Deployment, Inputs, Step
 from churn_assets.assets.steps import all_steps
-from churn_assets.automation.backfill import Report, backfill, current_ledger, planned
+from churn_assets.automation.backfill import current_ledger, planned
 from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, RowCounts, chunks, contiguous
 from churn_assets.landing.folder import day_folder, has_delivery
 from churn_assets.settings import SOURCES, SourceName
 from churn_assets.warehouse import Ledger, read_days
-
-if TYPE_CHECKING:
-    from dagster import Definitions
 
 PLACE = ("landing_date", "source_file", "source_row")
 TOO_LATE = "too_late"
@@ -63,28 +58,8 @@ def release_plan(deployment: Deployment, rows: Collection[Releasable]) -> Plan:
     return replace(planned(deployment, days), training_set=False)
 
 
-def release(
-    definitions: Definitions,
-    deployment: Deployment,
-    todo: Plan,
-    *,
-    on_run: Callable[[Work], None] = lambda _: None,
-    on_progress: Callable[[str, int], None] = lambda _table, _partitions: None,
-    raise_on_error: bool = False,
-) -> Report:
-    """Do the planned runs. A day that turns out to be up to date, when its turn comes, is left as it is."""
-    return backfill(
-        definitions,
-        deployment,
-        todo,
-        on_run=on_run,
-        on_progress=on_progress,
-        narrowed=partial(_still_out_of_date, deployment),
-        raise_on_error=raise_on_error,
-    )
-
-
-def _still_out_of_date(deployment: Deployment, work: Work) -> tuple[Work, ...]:
+def still_out_of_date(deployment: Deployment, work: Work) -> tuple[Work, ...]:
+    """What is left of a planned run now that what comes before it is done: a day that is up to date by then stays as it is."""
     return plan(deployment, work.steps, current_ledger(deployment), work.days).works
 
 

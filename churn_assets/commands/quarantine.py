@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,8 @@ def release(data: Path | None, dry_run: bool) -> None:
 
 
 def _release(deployment: Deployment, todo: Plan) -> bool:
-    from churn_assets.automation.release import release as run_release
+    from churn_assets.automation.backfill import backfill
+    from churn_assets.automation.release import still_out_of_date
     from churn_assets.automation.restate import restated
     from churn_assets.cli import _show_report, _show_restated, _with_progress, console
     from churn_assets.graph import build_definitions
@@ -107,8 +109,14 @@ def _release(deployment: Deployment, todo: Plan) -> bool:
     report = _with_progress(
         "Release",
         todo,
-        lambda on_run, on_progress, debug: run_release(
-            definitions, deployment, todo, on_run=on_run, on_progress=on_progress, raise_on_error=debug
+        lambda on_run, on_progress, debug: backfill(
+            definitions,
+            deployment,
+            todo,
+            on_run=on_run,
+            on_progress=on_progress,
+            narrowed=partial(still_out_of_date, deployment),
+            raise_on_error=debug,
         ),
     )
     _show_report(report)

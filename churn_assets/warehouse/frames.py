@@ -33,6 +33,11 @@ def quoted(name: str) -> str:
     return f'"{name}"'
 
 
+def identifier(name: str) -> str:
+    """Any name as SQL, of DuckDB or SQLite: for those of a catalogue. Names of ours go through `quoted`, which refuses others."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def literal(text: str) -> str:
     """A value of the settings as an SQL text, where a statement cannot take parameters. No value of a row comes here."""
     return "'" + text.replace("'", "''") + "'"

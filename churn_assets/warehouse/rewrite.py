@@ -13,7 +13,7 @@ import duckdb
 
 from churn_assets.errors import ChurnError
 from churn_assets.warehouse.connection import Warehouse
-from churn_assets.warehouse.frames import literal
+from churn_assets.warehouse.frames import identifier, literal
 
 SUFFIX = ".rewritten"
 SPILLED = ".tmp"
@@ -54,12 +54,8 @@ def _copy(path: Path, beside: Path) -> None:
         ((own,),) = connection.execute("SELECT current_database()").fetchall()
         for statement in (
             f"ATTACH {literal(str(path))} AS original (READ_ONLY)",
-            f"COPY FROM DATABASE original TO {_identifier(own)}",
+            f"COPY FROM DATABASE original TO {identifier(own)}",
             "DETACH original",
             "CHECKPOINT",
         ):
             connection.execute(statement).fetchall()
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
