@@ -25,7 +25,7 @@ def write_calendar(settings_path: Path, start: date, end: date) -> None:
     Comments, order and line ends stay, and a file with both keys is not touched. Raises ChurnError.
     """
     try:
-        text = settings_path.read_bytes().decode("utf-8") if settings_path.exists() else ""
+        text = settings_path.read_bytes().decode("utf-8-sig") if settings_path.exists() else ""
         present = tomlkit.parse(text)
         for key, day, neighbour in (("start_date", start, "end_date"), ("end_date", end, "start_date")):
             if key not in present:

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from churn_assets.cli import cli
 from churn_assets.settings import Settings
+from churn_assets.settings_file import write_calendar
 from worlds import (
     BIN,
     CALENDAR,
@@ -178,6 +179,8 @@ def test_a_bad_settings_file_is_named_with_its_fault(tmp_path: Path, text: str, 
 def test_a_settings_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "churn.toml").write_bytes(b"\xef\xbb\xbflateness_days = 5\n")
     assert Settings.load(tmp_path).lateness_days == 5
+    write_calendar(tmp_path / "churn.toml", day(1), day(2))
+    assert (Settings.load(tmp_path).start_date, Settings.load(tmp_path).lateness_days) == (day(1), 5)
 
 
 def test_a_missing_dump_is_named(tmp_path: Path) -> None:
