@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import Enum
 from itertools import accumulate
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -45,25 +46,45 @@ class DayRange:
 NO_DAYS = DayRange(date.max, date.min)
 
 
+class Horizon(Enum):
+    """The days ahead of a day as far as they are published."""
+
+    CLOSED = "all are"
+    OPEN = "none is missing before one that is"
+    GAP = "one is missing before one that is"
+
+
 @dataclass(frozen=True)
 class Window:
-    """What a day D of a table needs of another: its days [D - back, D + ahead]. `back=None`: since the calendar's start."""
+    """What a day D of a table needs of another: its days [D - back, D + ahead]. `back=None`: since the calendar's start.
+
+    `closes`: what the days after D hold counts only once all of them are published. Until then D depends on no more of
+    them than whether one is missing in between, and need not be computed again for each that is added.
+    """
 
     back: int | None = 0
     ahead: int = 0
+    closes: bool = False
 
     def of(self, days: DayRange, calendar_start: date) -> DayRange:
         """The union of the windows of `days`, clipped at the calendar's start."""
         first = calendar_start if self.back is None else max(calendar_start, days.first - timedelta(days=self.back))
         return DayRange(first, days.last + timedelta(days=self.ahead))
 
+    def horizon(self, day: date, published: Container[date]) -> Horizon:
+        """How much of the days ahead of `day` can be seen."""
+        there = [day + timedelta(days=n) in published for n in range(1, self.ahead + 1)]
+        if all(there):
+            return Horizon.CLOSED
+        return Horizon.GAP if any(there[there.index(False) :]) else Horizon.OPEN
+
     def through(self, further: Window) -> Window:
-        """What a day needs of a table of which the table it reads in this window needs `further`."""
+        """What a day may need of a table of which the table it reads in this window needs `further`."""
         back = None if self.back is None or further.back is None else self.back + further.back
         return Window(back, self.ahead + further.ahead)
 
     def __or__(self, other: Window) -> Window:
-        """The smallest window that holds both."""
+        """The smallest window that holds both, whether or not one closes."""
         back = None if self.back is None or other.back is None else max(self.back, other.back)
         return Window(back, max(self.ahead, other.ahead))
 

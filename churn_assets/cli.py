@@ -145,18 +145,22 @@ def generate(data: Path | None, /, replace: bool, start: datetime, **options: An
 @cli.command()
 @click.argument("start", type=DAY, required=False)
 @click.argument("end", type=DAY, required=False)
-@click.option("--select", help="Asset selection, such as 'user_daily' or '+user_daily' (default: all).")
+@click.option(
+    "--select", help="Asset selection, such as 'user_daily', or '*user_daily' with all it is made from (default: all)."
+)
 @click.option("--force", is_flag=True, help="Compute the asked days again even if nothing changed.")
 @click.pass_obj
 def backfill(data: Path | None, start: datetime | None, end: datetime | None, select: str | None, force: bool) -> None:
-    """Bring the days START to END up to date (default: the whole calendar), skipping what already is."""
+    """Bring the days START to END up to date, skipping what already is. Without days: the whole calendar, and the
+    training set made of it.
+    """
     from churn_assets.assets.step import Deployment
     from churn_assets.calendar import DayRange, calendar_days
 
     deployment = Deployment(Settings.load(data))
+    asked = DayRange(start.date(), (end or start).date()) if start else None
     calendar = calendar_days(deployment.settings)
-    asked = DayRange(_date(start) or calendar.first, _date(end) or _date(start) or calendar.last)
-    if not len(asked) or asked.first not in calendar or asked.last not in calendar:
+    if asked is not None and not (len(asked) and asked.first in calendar and asked.last in calendar):
         raise ChurnError(
             f"Days {asked.first} to {asked.last} are not within the calendar, {calendar}; see {SETTINGS_FILE}."
         )
@@ -305,11 +309,10 @@ def _exported_file(table: str, out: Path | None, file_format: Format | None) -> 
 def demo(data: Path | None, users: int, days: int) -> None:
     """Generate a world, bring every table up to date, write the report, and say where to look."""
     from churn_assets.assets.step import Deployment
-    from churn_assets.calendar import calendar_days
 
     settings = _generate(data, start=date(2026, 1, 1), users=users, days=days)
     deployment = Deployment(settings)
-    passed = _backfill(deployment, calendar_days(settings), None, force=False)
+    passed = _backfill(deployment, None, None, force=False)
     if passed:
         _show_result(deployment)
         page, *_ = _report(deployment)
@@ -343,16 +346,18 @@ def _generate(data: Path | None, *, start: date, days: int, **options: Any) -> S
     return Settings.load(data)
 
 
-def _backfill(deployment: Deployment, asked: DayRange, select: str | None, *, force: bool) -> bool:
+def _backfill(deployment: Deployment, asked: DayRange | None, select: str | None, *, force: bool) -> bool:
     with console.status("Loading the graph ..."):
         from churn_assets.assets.training_step import too_few_days
         from churn_assets.automation.backfill import backfill as run_backfill
         from churn_assets.automation.backfill import failing_blocking_checks, planned
+        from churn_assets.calendar import calendar_days
         from churn_assets.graph import build_definitions
 
         definitions = build_definitions(deployment.settings)
         tables = _selected(definitions, select) if select else None
         todo = planned(deployment, asked, tables=tables, force=force)
+        days = calendar_days(deployment.settings) if asked is None else asked
     report = _with_progress(
         "Backfill",
         todo,
@@ -362,9 +367,9 @@ def _backfill(deployment: Deployment, asked: DayRange, select: str | None, *, fo
     )
     if report.succeeded:
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
-        report.blocking += failing_blocking_checks(deployment, tables or deployment.contracts, asked)
+        report.blocking += failing_blocking_checks(deployment, tables or deployment.contracts, days)
     if not todo.works and report.succeeded and not report.training_set:
-        console.print(f"Everything is up to date, {asked}.")
+        console.print(f"Everything is up to date, {days}.")
     else:
         _show_report(report)
     if todo.training_set and report.succeeded and (few := too_few_days(deployment)):

@@ -202,6 +202,13 @@ def test_a_bad_selection_is_refused(landed: Path) -> None:
     assert "no selection" in said(churn(landed, "backfill", "--select", "user_dialy"))
 
 
+def test_a_selection_that_lacks_its_inputs_is_told_the_one_that_works(landed: Path) -> None:
+    sentence = said(churn(landed, "backfill", day(1), "--select", "user_daily"))
+    (selection,) = re.findall(r"--select '(.*)'", sentence)
+    done = churn(landed, "backfill", day(1), "--select", selection)
+    assert done.returncode == 0 and ("user_daily", day(1)) in hashes(landed)
+
+
 def test_what_a_backfill_does_not_make_is_refused_with_the_command_that_does(landed: Path) -> None:
     refused = said(churn(landed, "backfill", "--select", "churn_baseline"))
     assert "dagster asset materialize -m churn_assets.definitions --select churn_baseline" in refused

@@ -33,6 +33,8 @@ from worlds import (
     write_settings,
 )
 
+LONG_HORIZON = "[labels]\nat_risk_days = 2\nhorizon_days = 8\n"
+BEFORE_LABELS = ("raw_users", "raw_events", "clean_users", "clean_events", "user_day_grid", "user_daily")
 CHECKS = [f"churn_labels.{name}" for name in ("complete", "observed", "recounted", "expectations")]
 
 
@@ -52,6 +54,41 @@ def test_a_day_is_labelled_when_its_horizon_closes_and_not_before(landed: Path, 
         assert reasons(landed)[day(number - HORIZON)] == {None}
         assert not planned(deployment_of(landed), days(1, number)).works
     assert not differing(hashes(landed), expected)
+
+
+def test_a_new_day_leaves_labels_alone_whose_horizon_stays_open(landed: Path) -> None:
+    write_settings(landed, LONG_HORIZON, lateness_days=1)
+    run_plainly(landed, days(1, 10))
+    labels = work_by_table(run_plainly(landed, days(11)))["churn_labels"]
+    # Days 10 and 11 came out anew: they close the horizons of days 2 and 3, and say who is at risk on their own.
+    assert labels == [day(2), day(3), day(10), day(11)]
+    assert_labels_are_those_computed_now(landed)
+
+
+def test_a_gap_in_a_horizon_and_its_end_label_the_days_before_again_that_see_it(landed: Path) -> None:
+    write_settings(landed, LONG_HORIZON, lateness_days=0)
+    run_plainly(landed, days(1, 5))
+    for number in (7, 8):
+        run_plainly(landed, days(number), tables={*BEFORE_LABELS})
+        labels = work_by_table(planned(deployment_of(landed), days(1, number), tables={"churn_labels"}))["churn_labels"]
+        # Day 7 opens the gap at day 6, day 8 adds nothing to it.
+        assert labels == ([*days(1, 5), day(7)] if number == 7 else [day(8)])
+        run_plainly(landed, days(1, number), tables={"churn_labels"})
+        assert_labels_are_those_computed_now(landed)
+    assert {at for at, why in reasons(landed).items() if "missing_day" in why} == set(days(1, 5))
+    # Days 1 to 5 see no gap any more; the users known on days 7 and 8 may be others.
+    assert work_by_table(run_plainly(landed, days(6)))["churn_labels"] == list(days(1, 8))
+    assert_labels_are_those_computed_now(landed)
+    assert {why for at in days(1, 8) for why in reasons(landed)[at]} == {"horizon_incomplete"}
+
+
+def assert_labels_are_those_computed_now(data: Path) -> None:
+    """Nothing is to do, and doing it nevertheless changes nothing."""
+    before = hashes(data)
+    published = days(1, max(at.day for table, at in before if table == "churn_labels"))
+    assert not planned(deployment_of(data), published, tables={"churn_labels"}).works
+    run_plainly(data, published, tables={"churn_labels"}, force=True)
+    assert not differing(hashes(data), before)
 
 
 def test_a_horizon_that_is_not_in_yet_is_no_warning(computed: Path) -> None:

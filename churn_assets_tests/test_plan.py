@@ -158,6 +158,13 @@ def test_a_day_that_was_missing_restates_its_neighbours_when_it_comes(landed: Pa
     assert not differing(hashes(landed), expected)
 
 
+def test_the_training_set_goes_with_the_whole_calendar_or_is_selected(computed: Path) -> None:
+    assert plan_of(computed).training_set and plan_of(computed, days(12), tables={"training_set"}).training_set
+    assert not plan_of(computed, days(12)).training_set
+    assert not plan_of(computed, tables={"churn_labels"}).training_set
+    assert not plan_of(computed, late_only=True).training_set
+
+
 def test_force_computes_the_asked_days_again_and_what_they_touch(computed: Path) -> None:
     todo = work_by_table(plan_of(computed, days(12), force=True))
     assert todo["raw_events"] == [day(12)]
@@ -173,7 +180,7 @@ def test_a_selection_without_its_inputs_says_what_to_select(landed: Path) -> Non
     assert not todo.works
     assert todo.impossible == (
         f"user_daily cannot be computed for {CALENDAR}, because user_day_grid is not published there; "
-        "select it too: --select '+user_daily'.",
+        "select it too: --select '*user_daily'.",
     )
 
 

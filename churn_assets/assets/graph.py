@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from dagster import (
+    AssetDep,
     AssetExecutionContext,
     AssetIn,
     AssetOut,
@@ -61,6 +62,7 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
             table: AssetIn(key=table, partition_mapping=window.partition_mapping(), dagster_type=STORED_TABLE)
             for table, window in step.reads.items()
         },
+        deps=[AssetDep(table, partition_mapping=SAME_DAY.partition_mapping()) for table in step.after],
         outs={
             table: AssetOut(
                 dagster_type=PUBLICATION,
@@ -107,7 +109,8 @@ def _days_read(window: Window) -> str:
     if window == SAME_DAY:
         return "of D"
     first = "the calendar's start" if window.back is None else f"D - {window.back}" if window.back else "D"
-    return f"from {first} to " + (f"D + {window.ahead}" if window.ahead else "D")
+    ahead = f"D + {window.ahead}" + (" (the days after D once all are published)" if window.closes else "")
+    return f"from {first} to {ahead if window.ahead else 'D'}"
 
 
 def _metadata(contract: Contract, settings: Settings) -> dict[str, Any]:

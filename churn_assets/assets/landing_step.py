@@ -52,6 +52,7 @@ class LandingStep:
     source: SourceName
     group: str = "landing"
     reads: Mapping[str, Window] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -114,6 +114,8 @@ class Step:
     bucket_by: str | None
     beyond: float = 1.0
     selects: Mapping[str, Selection] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    """Tables to be published before, though it does not read them: its blocking checks count them."""
     parameters: tuple[Any, ...] = ()
     combine: Mapping[str, Combine] = field(default_factory=dict)
     notes: Notes | None = None
@@ -188,7 +190,7 @@ class Step:
             if missing := [day for day in days if day not in ledger.of(table)]:
                 raise ChurnError(
                     f"{self.name} cannot be computed for {missing[0]}, because {table} is not published there; "
-                    f"materialize it first or with it ('+{self.name}')."
+                    f"materialize it first or with it ('*{self.name}')."
                 )
 
     def _require_somebody(self, ledger: Ledger, days: DayRange, settings: Settings) -> None:

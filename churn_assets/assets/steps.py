@@ -36,9 +36,7 @@ ACTIVITY: Mapping[str, Selection] = {
 
 
 def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
-    """The steps in an order in which each finds its inputs made, and so do its tables' checks: that of user_daily counts
-    unmatched_events.
-    """
+    """The steps in an order in which each finds its inputs made, and so do its tables' checks."""
     return _with_origins(
         LandingStep("users"),
         LandingStep("events"),
@@ -134,6 +132,7 @@ def _user_daily(settings: Settings) -> Step:
         outputs=("user_daily",),
         reads={"user_day_grid": SAME_DAY, "clean_events": Window(back=0, ahead=settings.lateness_days)},
         selects={"clean_events": Selection(columns=DAILY_EVENT_COLUMNS)},
+        after=("unmatched_events",),
         compute=lambda frames, _: (transforms.user_daily(frames["user_day_grid"], frames["clean_events"]),),
         sized_by="user_day_grid",
         bucket_by="user_id",
@@ -263,7 +262,7 @@ def _churn_labels(settings: Settings) -> Step:
     counts = () if "total_events" in rules.activity else rules.activity
     reads = {
         "user_day_grid": SAME_DAY,
-        "user_daily": Window(back=rules.at_risk_days - 1, ahead=rules.horizon_days),
+        "user_daily": Window(back=rules.at_risk_days - 1, ahead=rules.horizon_days, closes=True),
     }
     active_days = Selection(columns=("user_id", "as_of_date", *counts), only="is_active")
     selects = {**ACTIVITY, "user_daily": active_days}

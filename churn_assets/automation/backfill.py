@@ -60,11 +60,16 @@ def planned(
     force: bool = False,
     late_only: bool = False,
 ) -> Plan:
-    """The work of `backfill` without doing it. `tables`: only steps that make one of these."""
+    """The work of `backfill` without doing it. `tables`: only steps that make one of these.
+
+    `asked` None: the whole calendar, and the training set, which is made of all days. With some days alone, or in a
+    selection, it is made if it is selected.
+    """
     steps = [step for step in all_steps(deployment.settings) if tables is None or tables & set(step.outputs)]
-    days = asked or calendar_days(deployment.settings)
+    days = calendar_days(deployment.settings) if asked is None else asked
     todo = plan(deployment, steps, current_ledger(deployment), days, force=force, late_only=late_only)
-    return replace(todo, training_set=not late_only and (tables is None or TRAINING_SET in tables))
+    whole = asked is None if tables is None else TRAINING_SET in tables
+    return replace(todo, training_set=whole and not late_only)
 
 
 def current_ledger(deployment: Deployment) -> Ledger:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import AnyStep
-from churn_assets.calendar import DayRange, Window, contiguous
+from churn_assets.calendar import DayRange, Horizon, Window, contiguous
 from churn_assets.landing.folder import day_folder, has_delivery
 from churn_assets.warehouse import Ledger
 
@@ -76,7 +76,7 @@ def plan(
         touched = {
             day
             for table, window in step.reads.items()
-            for day in _touched(window, stale.get(table, set()), published | wanted)
+            for day in _touched(window, set(ledger.of(table)), stale.get(table, set()), published | wanted)
         }
         candidates = wanted | (touched & published)
         done = set() if force else _up_to_date(deployment, step, ledger, candidates, any_code=late_only)
@@ -89,7 +89,7 @@ def plan(
             if table not in made:
                 impossible += [
                     f"{step.name} cannot be computed for {days}, because {table} is not published there; "
-                    f"select it too: --select '+{step.name}'."
+                    f"select it too: --select '*{step.name}'."
                     for days in contiguous(without)
                 ]
         stale.update(dict.fromkeys(step.outputs, needed))
@@ -112,14 +112,23 @@ def _undelivered(deployment: Deployment, steps: Sequence[AnyStep], asked: Collec
     ]
 
 
-def _touched(window: Window, changed: set[date], days: set[date]) -> set[date]:
-    """Those of `days` whose window holds a changed day."""
+def _touched(window: Window, published: set[date], changed: set[date], days: set[date]) -> set[date]:
+    """Those of `days` that see a changed day of a table in their window; `published` are that table's days before."""
     if not changed:
         return set()
     if window.back is None:
         return {day for day in days if day + timedelta(days=window.ahead) >= min(changed)}
-    near = {day + timedelta(days=offset) for day in changed for offset in range(-window.ahead, window.back + 1)}
-    return days & near
+    near = _near(changed, -window.ahead, window.back) & days
+    if not window.closes:
+        return near
+    before, after = ({day: window.horizon(day, there) for day in near} for there in (published, published | changed))
+    seen = {day for day in near if after[day] is Horizon.CLOSED or before[day] is not after[day]}
+    return seen | (_near(changed, 0, window.back) & near)
+
+
+def _near(days: set[date], first: int, last: int) -> set[date]:
+    """Every day `first` to `last` days after one of `days`."""
+    return {day + timedelta(days=offset) for day in days for offset in range(first, last + 1)}
 
 
 def _up_to_date(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set[date], *, any_code: bool) -> set[date]:

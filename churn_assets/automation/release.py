@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
@@ -55,7 +55,7 @@ def release_plan(deployment: Deployment, rows: Collection[Releasable]) -> Plan:
     if any(one.reason == TOO_LATE for one in rows):
         ledger = current_ledger(deployment)
         days = {day for source in SOURCES for day in ledger.of(f"raw_{source}")}
-    return replace(planned(deployment, days), training_set=False)
+    return planned(deployment, days)
 
 
 def still_out_of_date(deployment: Deployment, work: Work) -> tuple[Work, ...]:

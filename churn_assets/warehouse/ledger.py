@@ -14,7 +14,7 @@ from itertools import accumulate
 
 import duckdb
 
-from churn_assets.calendar import DayRange, Window
+from churn_assets.calendar import DayRange, Horizon, Window
 from churn_assets.warehouse.frames import SCHEMA, run
 
 LEDGER = "publish_ledger"
@@ -89,7 +89,8 @@ class Ledger:
     def input_hashes(self, reads: Mapping[str, Window], days: DayRange, calendar_start: date) -> dict[date, str]:
         """For each day a hash of what is published in the windows it depends on.
 
-        Sums of hashes, so that a window's hash is a difference of two running sums, however long the window.
+        Sums of hashes, so that a window's hash is a difference of two running sums, however long the window. Of a horizon
+        that has not closed, whether there is a gap stands for its days.
         """
         totals = dict.fromkeys(days, NO_INPUT)
         for table, window in reads.items():
@@ -99,6 +100,9 @@ class Ledger:
             running = [0, *accumulate(singles)]
             for day in days:
                 own = window.of(DayRange(day, day), calendar_start)
+                if window.closes and (horizon := window.horizon(day, published)) is not Horizon.CLOSED:
+                    own = DayRange(own.first, day)
+                    totals[day] += _digest(table, day, horizon.name) if horizon is Horizon.GAP else NO_INPUT
                 low, high = (own.first - span.first).days, (own.last - span.first).days + 1
                 totals[day] += running[high] - running[low]
         return {day: f"{total % 2**128:032x}" for day, total in totals.items()}
