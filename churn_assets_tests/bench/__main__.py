@@ -14,7 +14,7 @@ from rich.table import Table
 from churn_assets_tests.bench.features import one_day_of_features
 from churn_assets_tests.bench.learning import landing_to_training_set
 from churn_assets_tests.bench.measure import GIBIBYTE, Benchmark, Result, Taken, compare
-from churn_assets_tests.bench.next_day import next_day
+from churn_assets_tests.bench.next_day import next_day, next_day_of_everything
 from churn_assets_tests.bench.store import REFERENCE, Store
 from churn_assets_tests.bench.tables import against_sql, against_textbook
 from churn_assets_tests.bench.whole_calendar import whole_calendar
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
     "sql": against_sql,
     "textbook": against_textbook,
     "next-day": next_day,
+    "next-day-all": next_day_of_everything,
     "features": one_day_of_features,
     "learning": landing_to_training_set,
 }

@@ -9,21 +9,33 @@ from churn_assets_tests.bench.store import DAYS, Store, churn_assets, copied, nt
 
 USERS = 100_000
 EARLY_DAY = 10
+FULL_WINDOWS_DAY = 121
+"""From then on each window reaches as far back as it ever does: 90 days of features, a horizon of labels before those."""
 
 
 def next_day(store: Store) -> Benchmark:
+    """To user_daily: no window before that is longer than the days there are early in the calendar."""
+    return _one_more(store, "next-day", EARLY_DAY, "to user_daily", "--select", "*user_daily,unmatched_events")
+
+
+def next_day_of_everything(store: Store) -> Benchmark:
+    """Every table. Features and labels read up to 120 days: against a day that has those, too."""
+    return _one_more(store, "next-day-all", FULL_WINDOWS_DAY, "every table")
+
+
+def _one_more(store: Store, name: str, early_day: int, what: str, *selected: str) -> Benchmark:
     users = store.users(USERS)
     world = store.steady_world(users, DAYS + 1)
-    late, early = store.backfilled(world, 1, DAYS), store.backfilled(world, 1, EARLY_DAY - 1)
+    late, early = store.backfilled(world, 1, DAYS), store.backfilled(world, 1, early_day - 1)
 
     def one_more(data: Path, day: int, folder: Path) -> Command:
-        return Command((*churn_assets(copied(data, folder / "data")), "backfill", nth_day(day)))
+        return Command((*churn_assets(copied(data, folder / "data")), "backfill", nth_day(day), *selected))
 
     return Benchmark(
-        name="next-day",
-        work=f"day {DAYS + 1} on top of {DAYS}, {users:,} users: churn-assets backfill DAY",
-        against=f"the same for day {EARLY_DAY} on top of {EARLY_DAY - 1}",
+        name=name,
+        work=f"day {DAYS + 1} on top of {DAYS}, {users:,} users, {what}: churn-assets backfill DAY",
+        against=f"the same for day {early_day} on top of {early_day - 1}",
         ours=lambda folder: one_more(late, DAYS + 1, folder),
-        theirs=lambda folder: one_more(early, EARLY_DAY, folder),
+        theirs=lambda folder: one_more(early, early_day, folder),
         at_most=1.15,
     )
