@@ -159,7 +159,7 @@ def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days:
     if not checks or not deployment.settings.warehouse_path.exists():
         return failing
     with deployment.warehouse.reading() as connection:
-        ledger = Ledger.read(connection)
+        ledger = Ledger.read(connection, {check.table for check in checks})
         stored = Stored(connection, deployment.contracts, deployment.settings)
         for check in checks:
             if published := [day for day in days if day in ledger.of(check.table)]:

@@ -5,6 +5,7 @@ Made by processes of their own: what the runner itself holds in memory would cou
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -109,7 +110,10 @@ def landing_days(data: Path) -> list[str]:
 
 
 def copied(data: Path, place: Path) -> Path:
-    """A data folder of its own to work in. The landing, which nobody writes to, is linked."""
+    """A data folder of its own to work in. The landing, which nobody writes to, is linked.
+
+    Ends when the copy is on the disk: else the first commit of what is measured would wait for it.
+    """
     place.mkdir(parents=True, exist_ok=True)
     for part in data.iterdir():
         if part.name == "landing":
@@ -118,6 +122,7 @@ def copied(data: Path, place: Path) -> Path:
             shutil.copytree(part, place / part.name)
         else:
             shutil.copy2(part, place / part.name)
+    os.sync()
     return place
 
 
