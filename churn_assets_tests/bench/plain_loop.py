@@ -27,10 +27,10 @@ def build(data: Path, groups: tuple[str, ...] = USER_DAYS) -> None:
 
 
 def published(deployment: Deployment, steps: Iterable[AnyStep], days: DayRange) -> None:
-    """Compute and publish the steps' tables, one after the other."""
+    """Compute and publish the steps, one after the other; the tables of one in one transaction."""
     for step in steps:
-        for publication in step.publications(deployment, days):
-            with deployment.warehouse.writing() as connection:
+        with deployment.warehouse.writing() as connection:
+            for publication in step.publications(deployment, days):
                 publish(connection, publication)
 
 
