@@ -14,6 +14,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from churn_assets.errors import ChurnError
+from churn_assets.files import replace_content
 
 _LEADING_COMMENTS = re.compile(r"(?:#[^\n]*\n)+(?=\s*\n|[A-Za-z0-9_\"'-]|\Z)")
 """Not if a table follows directly: then the comment is the table's."""
@@ -33,9 +34,7 @@ def write_calendar(settings_path: Path, start: date, end: date) -> None:
         if tomlkit.parse(text) == present:
             return
         settings_path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = settings_path.with_name(f".{settings_path.name}.new")
-        unfinished.write_bytes(text.encode("utf-8"))
-        unfinished.replace(settings_path)
+        replace_content(settings_path, text.encode("utf-8"))
     except (TOMLKitError, UnicodeDecodeError) as error:
         raise ChurnError(
             f"{settings_path} is not valid TOML, so no calendar can be written to it; correct it."

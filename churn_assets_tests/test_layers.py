@@ -15,7 +15,7 @@ import churn_assets
 
 PACKAGE = Path(churn_assets.__file__).parent
 LAYERS = (
-    {"errors", "settings", "label_settings", "training_settings", "check_settings", "contracts"},
+    {"errors", "files", "settings", "label_settings", "training_settings", "check_settings", "contracts"},
     {"transforms"},
     {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures", "evaluation"},
     {"training"},

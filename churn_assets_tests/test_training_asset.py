@@ -22,7 +22,7 @@ from churn_assets.training import write
 from churn_assets.transforms.training import Split, split_by_time
 from test_dagster_command import materialize
 from training_worlds import START, day, deployment_in
-from worlds import command, deployment_of, run_with_dagster, tamper
+from worlds import command, deployment_of, run_plainly, run_with_dagster, tamper
 
 DAYS = 16
 TOML = """start_date = 2026-01-01
@@ -105,6 +105,7 @@ def test_in_chunks_of_days_and_tiny_blocks_the_version_is_the_same(
 ) -> None:
     data = Path(shutil.copytree(landed_days, tmp_path / "data"))
     deployment_in(data, "block_rows = 40\nbackfill_chunk_days = 5\n" + TOML)
+    run_plainly(data)
     assert run_with_dagster(data).training_set == made[1].training_set
 
 

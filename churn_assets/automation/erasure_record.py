@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from churn_assets.errors import ChurnError
+from churn_assets.files import replace_content
 from churn_assets.landing.erased import ERASURES, Erased, read_erasures
 from churn_assets.settings import Settings
 
@@ -67,13 +68,8 @@ def one_at_a_time(settings: Settings) -> Iterator[None]:
 
 
 def _write(path: Path, told: dict[str, Any]) -> None:
-    unfinished = path.with_name(f".{path.name}.new")
     try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
-            json.dump(told, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        replace_content(path, json.dumps(told, indent=2).encode(), mode=OWNER_ONLY)
     except OSError as error:
         raise ChurnError(f"{path} cannot be written ({os.strerror(error.errno or 0)}); make it writable.") from error
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from churn_assets.files import replace_content
 from churn_assets.warehouse.frames import identifier
 
 BLOT = "erased"
@@ -80,9 +81,7 @@ def _blot_out_of_file(path: Path, spellings: list[str]) -> None:
     for text in spellings:
         clean = clean.replace(text.encode(), BLOT.encode())
     if clean != content:
-        unfinished = path.with_name(f".{path.name}.new")
-        unfinished.write_bytes(clean)
-        unfinished.replace(path)
+        replace_content(path, clean)
 
 
 def _is_in(path: Path, text: str) -> bool:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from churn_assets.errors import ChurnError
+from churn_assets.files import UNFINISHED, replace_content
 from churn_assets.landing.erased import Erased
 from churn_assets.landing.records import read_records
 from churn_assets.settings import SOURCES, Settings, SourceName
-
-UNFINISHED = ".erasing"
 
 
 @dataclass(frozen=True)
@@ -50,19 +48,11 @@ def rewrite_without(settings: Settings, found: FoundFile, sought: Erased) -> Non
     path = found.path.resolve()  # of a link within the landing, the file itself
     if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, mtime=0)
-    unfinished = path.with_name(f".{path.name}{UNFINISHED}")
     try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(path, unfinished)
-        unfinished.replace(path)
+        replace_content(path, content)
     except OSError as error:
         cause = os.strerror(error.errno or 0)
         raise ChurnError(f"{path} cannot be written ({cause}); put that right and run the erasure again.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def remove_leftovers(settings: Settings) -> None:
