@@ -34,13 +34,15 @@ def test_a_file_for_its_owner_alone_is_never_anything_else(file: Path, monkeypat
     assert seen == [0o600] and state(file.parent) == {"churn.toml": (b"new", 0o600)}
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_where_a_step_fails_the_old_one_stays_alone(file: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+@pytest.mark.parametrize(("of", "step"), [(os, "fsync"), (Path, "replace")])
+def test_where_a_step_fails_the_old_one_stays_alone(
+    file: Path, monkeypatch: pytest.MonkeyPatch, of: object, step: str
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     before = state(file.parent)
-    monkeypatch.setattr(os, step, full)
+    monkeypatch.setattr(of, step, full)
     with pytest.raises(OSError, match="No space left"):
         replace_content(file, b"new")
     assert state(file.parent) == before
