@@ -7,6 +7,7 @@ SHELL := /bin/sh
 PYTHON ?=
 VENV ?= .venv
 WORKERS ?= 2
+LONG ?= long
 PORT ?= 3000
 N ?= 200
 MINUTES ?= 60
@@ -61,7 +62,7 @@ test: $(READY) ## All tests but the long ones
 
 .PHONY: test-long
 test-long: $(READY) ## The long tests: real data, many kills, whole runs of the dagster command
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m '$(LONG)'
 
 .PHONY: torture
 torture: $(READY) ## Kill runs at random moments and damage files, for an hour (N=200 kills, SEED=1)

@@ -54,7 +54,7 @@ def landed_and_computed(data: Path, source: str) -> None:
     """`land` and `backfill` of the reference's dump, as a user would."""
     folder = REFERENCE / source
     for arguments in (("land", folder / "users.csv.gz", folder / "events.csv.gz"), ("backfill",)):
-        done = command("churn-assets", "--data", data, *arguments, cwd=data.parent)
+        done = command("churn-assets", "--data", data, *arguments, cwd=data.parent, seconds=3600)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -149,6 +149,7 @@ def the_model_finds_more_of_the_active_learners_than_recency(data: Path) -> None
     assert gained["active_7d", "average_precision"] > 0 > gained["all", "average_precision"]
 
 
+@pytest.mark.longest
 def test_oulad_accounts_for_every_learner_event_and_day(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()

@@ -164,7 +164,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def command(
-    *arguments: object, cwd: Path, variables: Mapping[str, str] | None = None
+    *arguments: object, cwd: Path, variables: Mapping[str, str] | None = None, seconds: float = 600
 ) -> subprocess.CompletedProcess[str]:
     """A command of this environment as a real process: `churn-assets` or `dagster`, by its name."""
     return subprocess.run(
@@ -174,7 +174,7 @@ def command(
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=seconds,
     )
 
 
