@@ -21,6 +21,7 @@ from churn_assets.calendar import LONGEST_HISTORY_DAYS, DayRange
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.graph import build_definitions
 from churn_assets.settings import Settings
+from churn_assets.warehouse import io_manager
 from worlds import (
     CALENDAR,
     DAYS,
@@ -297,3 +298,12 @@ def latest_metadata(instance: DagsterInstance, table: str, at: date) -> dict[str
     materialization = records[0].asset_materialization
     assert materialization is not None
     return dict(materialization.metadata)
+
+
+def test_a_query_that_ctrl_c_stopped_is_no_error_of_the_step(landed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def query(*_: object, **__: object) -> None:
+        raise RuntimeError("Query interrupted")  # which is what DuckDB makes of it
+
+    monkeypatch.setattr(io_manager, "publish", query)
+    with pytest.raises(KeyboardInterrupt):
+        run_with_dagster(landed)

@@ -32,6 +32,7 @@ from churn_assets.warehouse.retry import NO_RETRY_TAG
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
 
+DUCKDB_INTERRUPTED = "RuntimeError: Query interrupted"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -218,13 +219,18 @@ def _execute(
 
 
 def _interrupted(result: ExecuteInProcessResult) -> bool:
-    """Whether somebody pressed Ctrl-C, which Dagster turns into a failure of the step or of the run."""
+    """Whether somebody pressed Ctrl-C, which Dagster turns into a failure of the step or of the run, and DuckDB, in the
+    middle of a query, into an error of its own.
+    """
     from dagster._core.events import RunFailureReason
 
     interruptions = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
     for event in result.all_events:
-        if event.is_step_failure and (error := event.step_failure_data.error) and error.cls_name in interruptions:
-            return True
+        error = event.step_failure_data.error if event.is_step_failure else None
+        while error is not None:
+            if error.cls_name in interruptions or DUCKDB_INTERRUPTED in error.message:
+                return True
+            error = error.cause
         if event.is_job_failure and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION:
             return True
     return False
