@@ -6,8 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-UNFINISHED = ".new"
-"""How the name ends of what is being written, which begins with a dot."""
+UNFINISHED = ".replacing"
+"""How the name ends of what is being written, which begins with a dot: no ending a source would give its own files, since
+what a killed erasure left of them in the landing is removed.
+"""
 
 
 def replace_content(path: Path, content: bytes, *, mode: int | None = None) -> None:

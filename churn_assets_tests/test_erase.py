@@ -25,6 +25,7 @@ from churn_assets.calendar import DayRange
 from churn_assets.checks.graph import all_checks, verdicts
 from churn_assets.checks.verdict import Stored, Verdict
 from churn_assets.cli import cli
+from churn_assets.files import UNFINISHED
 from churn_assets.warehouse import Warehouse
 from churn_assets.warehouse.rewrite import rewrite
 from erasure_worlds import (
@@ -439,7 +440,7 @@ def test_killed_in_every_step_and_run_again_it_ends_in_the_same_state(
     erased = erased_template[0]
     assert list(places_naming(whole, NEEDLE)) == []
     assert files(whole) == files(erased) and not differing(hashes(whole), hashes(erased))
-    assert [path.name for path in whole.rglob("*") if path.suffix in (".rewritten", ".new")] == []
+    assert [path.name for path in whole.rglob("*") if path.suffix in (UNFINISHED, ".rewritten", ".new")] == []
     (entry,), (expected,) = record(whole)["erasures"], record(erased)["erasures"]  # type: ignore[misc]
     assert entry["found"] == expected["found"] and entry["finished_at"]
 

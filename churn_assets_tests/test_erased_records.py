@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn_assets.automation.erasure_text import blot_out, files_naming, is_unmistakable
+from churn_assets.files import UNFINISHED
 from churn_assets.landing.erased import Erased, canonical
-from churn_assets.landing.erasing import rename_without, rewrite_without, search_landing
+from churn_assets.landing.erasing import remove_leftovers, rename_without, rewrite_without, search_landing
 from churn_assets.landing.reading import read_file
 from churn_assets.settings import Settings
 from erasure_worlds import dagster_log
@@ -271,3 +272,13 @@ def test_the_search_looks_into_gzip_parquet_and_across_pieces(tmp_path: Path, mo
     pd.DataFrame({"x": [user] * 3}).to_parquet(tmp_path / "c.parquet")
     (tmp_path / "d.txt").write_text("nobody")
     assert [path.name for path in files_naming(tmp_path, user)] == ["a.txt", "b.csv.gz", "c.parquet"]
+
+
+def test_of_unfinished_files_only_an_erasures_own_are_removed(tmp_path: Path) -> None:
+    day = tmp_path / "landing/events/date=2026-01-01"
+    day.mkdir(parents=True)
+    own, *others = (day / name for name in (f".a.csv{UNFINISHED}", ".b.csv.new", ".c.csv.tmp", "a.csv"))
+    for path in (own, *others):
+        path.write_bytes(b"half")
+    remove_leftovers(Settings(data_dir=tmp_path))
+    assert sorted(day.iterdir()) == sorted(others)
