@@ -109,8 +109,8 @@ def _days_read(window: Window) -> str:
     if window == SAME_DAY:
         return "of D"
     first = "the calendar's start" if window.back is None else f"D - {window.back}" if window.back else "D"
-    ahead = f"D + {window.ahead}" + (" (the days after D once all are published)" if window.closes else "")
-    return f"from {first} to {ahead if window.ahead else 'D'}"
+    last = f"D + {window.ahead}" if window.ahead else "D"
+    return f"from {first} to {last}" + (" (the days after D once all are published)" if window.closes else "")
 
 
 def _metadata(contract: Contract, settings: Settings) -> dict[str, Any]:
