@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from churn_assets.settings import DATA_DIR_VARIABLE, SETTINGS_FILE, Settings, de
 if TYPE_CHECKING:
     from churn_assets.assets.step import Deployment
     from churn_assets.automation.backfill import Report
-    from churn_assets.automation.plan import Plan, Work
+    from churn_assets.automation.plan import Plan
     from churn_assets.calendar import DayRange
     from churn_assets.warehouse.export import Format
     from churn_assets.warehouse.restatements import Restated
@@ -361,9 +362,7 @@ def _backfill(deployment: Deployment, asked: DayRange | None, select: str | None
     report = _with_progress(
         "Backfill",
         todo,
-        lambda on_run, on_progress, debug: run_backfill(
-            definitions, deployment, todo, on_run=on_run, on_progress=on_progress, raise_on_error=debug
-        ),
+        partial(run_backfill, definitions, deployment, todo),
     )
     if report.succeeded:
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
@@ -405,9 +404,7 @@ def _restate(deployment: Deployment) -> bool:
     report = _with_progress(
         "Restate",
         todo,
-        lambda on_run, on_progress, debug: run_restate(
-            definitions, deployment, todo, on_run=on_run, on_progress=on_progress, raise_on_error=debug
-        ),
+        partial(run_restate, definitions, deployment, todo),
     )
     if report.partitions or not report.succeeded:
         _show_report(report)
@@ -443,16 +440,14 @@ def _show_rest(deployment: Deployment, impossible: Sequence[str], *, is_up_to_da
     return not impossible
 
 
-def _with_progress(
-    what: str, todo: Plan, run: Callable[[Callable[[Work], None], Callable[[str, int], None], bool], Report]
-) -> Report:
-    """Do the planned work under a bar. `run` is given what to tell of each run and of each partition, and --debug."""
+def _with_progress(what: str, todo: Plan, run: Callable[..., Report]) -> Report:
+    """Do the planned work under a bar. `run` is told, as `backfill` is, what to call for each run and partition; and --debug."""
     with _bar("partitions") as progress:
         task = progress.add_task(what, total=todo.partitions, visible=bool(todo.works))
         report = run(
-            lambda work: progress.update(task, description=f"{work.tables[0]} {work.days}"),
-            lambda table, partitions: progress.update(task, advance=partitions, description=table),
-            bool(click.get_current_context().find_root().params["debug"]),
+            on_run=lambda work: progress.update(task, description=f"{work.tables[0]} {work.days}"),
+            on_progress=lambda table, partitions: progress.update(task, advance=partitions, description=table),
+            raise_on_error=bool(click.get_current_context().find_root().params["debug"]),
         )
         progress.update(task, description=what)
         if report.succeeded:  # what turned out not to be needed is done, too

@@ -73,6 +73,11 @@ def planned(
     return replace(todo, training_set=whole and not late_only)
 
 
+def remaining(deployment: Deployment, work: Work, *, late_only: bool = False) -> tuple[Work, ...]:
+    """What is left of a planned run now that what comes before it is done: a day that is up to date by then is not."""
+    return plan(deployment, work.steps, current_ledger(deployment), work.days, late_only=late_only).works
+
+
 def current_ledger(deployment: Deployment) -> Ledger:
     if not deployment.settings.warehouse_path.exists():
         return Ledger([])
@@ -226,11 +231,9 @@ def _interrupted(result: ExecuteInProcessResult) -> bool:
 
     interruptions = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
     for event in result.all_events:
-        error = event.step_failure_data.error if event.is_step_failure else None
-        while error is not None:
-            if error.cls_name in interruptions or DUCKDB_INTERRUPTED in error.message:
-                return True
-            error = error.cause
+        errors = _with_causes(event.step_failure_data.error) if event.is_step_failure else ()
+        if any(error.cls_name in interruptions or DUCKDB_INTERRUPTED in error.message for error in errors):
+            return True
         if event.is_job_failure and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION:
             return True
     return False
@@ -257,10 +260,16 @@ def _failures(result: ExecuteInProcessResult, report: Report) -> list[str]:
     ]
 
 
+def _with_causes(error: Any) -> Iterator[Any]:
+    """The error, what caused it, and so on to the first."""
+    while error is not None:
+        yield error
+        error = error.cause
+
+
 def failure_sentence(step: str, error: Any) -> str:
     """The cause's own words where it is ours; of any other only its kind, because its words may quote a row."""
-    while error is not None and error.cause is not None:
-        error = error.cause
+    *_, error = (None, *_with_causes(error))
     ours = ("ChurnError", "RefusedFile", "RefusedFrame", "WarehouseBusy")
     if error is not None and error.cls_name in ours:
         return str(error.message).split(": ", 1)[1].strip()

@@ -17,7 +17,7 @@ from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Deployment, Inputs, Step
 from churn_assets.assets.steps import all_steps
 from churn_assets.automation.backfill import current_ledger, planned
-from churn_assets.automation.plan import Plan, Work, plan
+from churn_assets.automation.plan import Plan
 from churn_assets.calendar import DayRange, RowCounts, chunks, contiguous
 from churn_assets.landing.folder import day_folder, has_delivery
 from churn_assets.settings import SOURCES, SourceName
@@ -56,11 +56,6 @@ def release_plan(deployment: Deployment, rows: Collection[Releasable]) -> Plan:
         ledger = current_ledger(deployment)
         days = {day for source in SOURCES for day in ledger.of(f"raw_{source}")}
     return planned(deployment, days)
-
-
-def still_out_of_date(deployment: Deployment, work: Work) -> tuple[Work, ...]:
-    """What is left of a planned run now that what comes before it is done: a day that is up to date by then stays as it is."""
-    return plan(deployment, work.steps, current_ledger(deployment), work.days).works
 
 
 def _releasable(deployment: Deployment, source: SourceName, ledger: Ledger) -> Iterator[Releasable]:

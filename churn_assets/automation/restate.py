@@ -15,8 +15,8 @@ import duckdb
 
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Deployment
-from churn_assets.automation.backfill import Report, backfill, current_ledger, planned
-from churn_assets.automation.plan import Plan, Work, plan
+from churn_assets.automation.backfill import Report, backfill, current_ledger, planned, remaining
+from churn_assets.automation.plan import Plan, Work
 from churn_assets.calendar import DayRange, calendar_days, contiguous
 from churn_assets.landing.folder import current_digests, day_folder, has_delivery
 from churn_assets.settings import SOURCES, SourceName
@@ -64,7 +64,7 @@ def restate(
 
 def still_late(deployment: Deployment, work: Work) -> tuple[Work, ...]:
     """What is left of a planned run now that what comes before it is done."""
-    return plan(deployment, work.steps, current_ledger(deployment), work.days, late_only=True).works
+    return remaining(deployment, work, late_only=True)
 
 
 def touched(deployment: Deployment, todo: Plan) -> list[Touched]:

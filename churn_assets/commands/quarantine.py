@@ -97,8 +97,7 @@ def release(data: Path | None, dry_run: bool) -> None:
 
 
 def _release(deployment: Deployment, todo: Plan) -> bool:
-    from churn_assets.automation.backfill import backfill
-    from churn_assets.automation.release import still_out_of_date
+    from churn_assets.automation.backfill import backfill, remaining
     from churn_assets.automation.restate import restated
     from churn_assets.cli import _show_report, _show_restated, _with_progress, console
     from churn_assets.graph import build_definitions
@@ -109,15 +108,7 @@ def _release(deployment: Deployment, todo: Plan) -> bool:
     report = _with_progress(
         "Release",
         todo,
-        lambda on_run, on_progress, debug: backfill(
-            definitions,
-            deployment,
-            todo,
-            on_run=on_run,
-            on_progress=on_progress,
-            narrowed=partial(still_out_of_date, deployment),
-            raise_on_error=debug,
-        ),
+        partial(backfill, definitions, deployment, todo, narrowed=partial(remaining, deployment)),
     )
     _show_report(report)
     _show_restated(restated(deployment, report))
