@@ -143,6 +143,8 @@ def _event_faults(product: Product) -> Iterator[str]:
                     yield f"event type '{event.name}' {kind} '{name}', which is no property{_near(name, properties)}"
                 elif kind == "positive" and properties[name].type not in NUMERIC:
                     yield f"event type '{event.name}' wants '{name}' to be positive, which is no number"
+                elif event.keeps is not None and name not in event.keeps:
+                    yield f"event type '{event.name}' {kind} '{name}', which it does not keep; add it to keeps"
         for name in event.needs:
             if name in properties and not properties[name].nullable:
                 yield f"event type '{event.name}' needs '{name}', which is never missing; leave out needs, or missing of '{name}'"

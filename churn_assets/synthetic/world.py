@@ -26,7 +26,7 @@ Scalar = bool | int | float | str
 
 
 def _spelled_out(values: Any) -> Any:
-    """`{ prefix = "track-", count = 300 }` as its 300 texts."""
+    """`{ prefix = "item-", count = 300 }` as its 300 texts."""
     if not isinstance(values, Mapping):
         return values
     width = len(str(values["count"] - 1))
