@@ -28,11 +28,12 @@ MOST_LINES = 40
 @pass_deployment
 def list_rows(deployment: Deployment, reason: str | None, day: date | None, source: str | None) -> None:
     """Rows in quarantine by reason, and by landing day and file. Counts only, never a value of a row."""
-    from churn_assets.contracts.tables import QUARANTINE_REASONS
+    from churn_assets.contracts.declared import quarantine_reasons
     from churn_assets.warehouse.quarantine import quarantined
 
-    if reason is not None and reason not in QUARANTINE_REASONS:
-        raise ChurnError(f"'{reason}' is no reason; there are {', '.join(QUARANTINE_REASONS)}.")
+    reasons = quarantine_reasons(deployment.settings.declaration)
+    if reason is not None and reason not in reasons:
+        raise ChurnError(f"'{reason}' is no reason; there are {', '.join(reasons)}.")
     with deployment.warehouse.reading() as connection:
         found = [
             one
@@ -47,7 +48,7 @@ def list_rows(deployment: Deployment, reason: str | None, day: date | None, sour
         by_reason[one.source, one.reason] += one.rows
     shown = table(f"{by_reason.total():,} rows in quarantine", "source", "reason", ">rows", "which means", fold=True)
     for (of_source, name), rows in sorted(by_reason.items(), key=lambda item: (-item[1], item[0])):
-        shown.add_row(of_source, name, f"{rows:,}", QUARANTINE_REASONS[name])
+        shown.add_row(of_source, name, f"{rows:,}", reasons.get(name, ""))
     console.print(shown)
     shown = table("By landing day and file", "source", "landed", "file", "reason", ">rows", fold=True)
     for one in found[:MOST_LINES]:
