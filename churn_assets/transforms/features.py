@@ -161,9 +161,7 @@ class _Days:
         if operation == "daily_mean":
             return self._sum(of[0], width) / self._counted("", width)
         if operation == "trend":
-            short, longer = (
-                self._sum(of[0], days) / self._counted("", days) for days in (column.shorter_days, width)
-            )
+            short, longer = (self._sum(of[0], days) / self._counted("", days) for days in (column.shorter_days, width))
             return _ratio(short, longer)
         if operation == "weighted_mean":
             mean = _ratio(self._sum("*".join(of), width), self._sum(of[1], width))
