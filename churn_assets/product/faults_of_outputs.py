@@ -53,7 +53,7 @@ def _measure_faults(
     if measure.value:
         yield from _value_faults(product, measure, measure.value, properties)
     for condition in measure.where:
-        yield from _where_faults(product, condition, comparable)
+        yield from _where_faults(product, measure, condition, comparable)
     is_numeric = product.daily[measure.name].is_numeric
     if not is_numeric and (measure.limits or measure.most is not None):
         yield f"limits and most are for numbers, and its values are of type {product.daily[measure.name].type}; take them out"
@@ -68,15 +68,22 @@ def _value_faults(product: Product, measure: Measure, value: str, properties: Ma
     kind, fitting = properties[value].type, FITTING.get(measure.agg, ANY_TYPE)
     if kind not in fitting:
         yield f"agg {measure.agg} does not fit '{value}' of type {kind}; it takes {either(fitting)}"
-    keeping = [event for event in product.event_types if event.keeps is None or value in event.keeps]
-    if measure.event and not set(measure.event) & {event.name for event in keeping}:
-        yield f"value: no event of {either(measure.event)} keeps '{value}', so that it has none; add it to keeps"
+    yield from _not_kept(product, measure, value)
 
 
-def _where_faults(product: Product, condition: Condition, comparable: Comparable) -> Iterator[str]:
+def _not_kept(product: Product, measure: Measure, name: str) -> Iterator[str]:
+    """A property that is emptied on every event that counts has nothing to take or to compare."""
+    keeping = {event.name for event in product.event_types if event.keeps is None or name in event.keeps}
+    if measure.event and not set(measure.event) & keeping:
+        yield f"no event of {either(measure.event)} keeps '{name}', so that it is always null there; add it to their keeps"
+
+
+def _where_faults(product: Product, measure: Measure, condition: Condition, comparable: Comparable) -> Iterator[str]:
     key = condition.key
     if key in comparable:
         yield from condition_faults(condition, comparable[key])
+        if isinstance(comparable[key], Property):
+            yield from _not_kept(product, measure, key)
     elif key == "event_type":
         yield "where is on event_type; write event = [...]"
     elif key in EVENT_KEYS:

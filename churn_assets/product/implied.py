@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from churn_assets.product.entries import Condition, Property
+from churn_assets.product.entries import Condition, EventType, Measure, Property
 from churn_assets.product.fields import is_column_name
 from churn_assets.product.inputs import plain
 from churn_assets.product.messages import entry
 from churn_assets.product.product import Product, refusal
 from churn_assets.product.reserved import COLUMNS, EXTRA
+
+IMPLIED = ("name", "type", "from", "bad", "meaning")
+"""Keys that a condition decides of its property."""
 
 
 def with_implied_properties(product: Product) -> Product:
@@ -28,10 +31,27 @@ def with_implied_properties(product: Product) -> Product:
             if condition.key.startswith(f"{EXTRA}.") and condition.key not in by_path:
                 implied = _implied(condition, measure.name, product, properties)
                 properties[implied.name], by_path[condition.key] = implied, implied.name
-                origins["properties", implied.name] = product.origins["measures", measure.name]
+                declaring = product.origins["measures", measure.name]
+                origins["properties", implied.name] = replace(declaring, given=frozenset(IMPLIED))
             where.append(replace(condition, key=by_path.get(condition.key, condition.key)))
         measures.append(measure.model_copy(update={"where": tuple(where)}))
-    return replace(product, properties=tuple(properties.values()), measures=tuple(measures), origins=origins)
+    implied_names = set(properties) - {entry.name for entry in product.properties}
+    return replace(
+        product,
+        properties=tuple(properties.values()),
+        event_types=tuple(_keeping(event, measures, implied_names) for event in product.event_types),
+        measures=tuple(measures),
+        origins=origins,
+    )
+
+
+def _keeping(event: EventType, measures: list[Measure], implied: set[str]) -> EventType:
+    """An event type that keeps what conditions on its events imply, which its declaration cannot name."""
+    if event.keeps is None:
+        return event
+    asked = [c.key for measure in measures if event.name in (measure.event or (event.name,)) for c in measure.where]
+    more = dict.fromkeys(key for key in asked if key in implied and key not in event.keeps)
+    return event.model_copy(update={"keeps": (*event.keeps, *more)})
 
 
 def _implied(condition: Condition, measure: str, product: Product, properties: dict[str, Property]) -> Property:

@@ -14,6 +14,7 @@ from churn_assets.product.condition import Condition
 from churn_assets.product.entries import KINDS, Entry
 from churn_assets.product.feature_column import FeatureColumn
 from churn_assets.product.measures import DailyColumn
+from churn_assets.product.origin import Origin
 from churn_assets.product.product import Product
 
 
@@ -37,7 +38,7 @@ def as_toml(product: Product) -> str:
 def _table(product: Product, kind: str, entry: Entry) -> Table:
     table = tomlkit.table()
     origin = product.origins.get((kind, entry.name))
-    for line in (f"{origin.layer}: {origin.place}" if origin else "declared in code", *_columns(product, kind, entry)):
+    for line in (_standing(origin), *_columns(product, kind, entry)):
         table.add(tomlkit.comment(line.replace("\n", " ")))
     left_out = []
     for name, field in type(entry).model_fields.items():
@@ -56,6 +57,13 @@ def _table(product: Product, kind: str, entry: Entry) -> Table:
     if left_out:
         table.add(tomlkit.comment(f"left out: {', '.join(left_out)}"))
     return table
+
+
+def _standing(origin: Origin | None) -> str:
+    """Where an entry stands: shipped, a file, churn.toml."""
+    if origin is None:
+        return "declared in code"
+    return origin.place if origin.layer != "file" else f"file {origin.place}"
 
 
 def _plain(value: Any) -> Any:
