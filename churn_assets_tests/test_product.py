@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from churn_assets.cli import cli
 from churn_assets.commands.product import summary
 from churn_assets.contracts.base import Kind
 from churn_assets.contracts.declared import KINDS as COLUMN_KINDS
 from churn_assets.errors import ChurnError
 from churn_assets.product import Condition, Product, read_product, shipped_products
+from churn_assets.product.__main__ import with_tables
 from churn_assets.product.read import tomllib
 from churn_assets.product.show import as_toml
+from churn_assets.settings import Settings
 
 EXAMPLES = Path(__file__).parent / "products"
 MUSIC = (EXAMPLES / "music_example.toml").read_text(encoding="utf-8")
@@ -416,3 +420,61 @@ def test_a_declaration_is_refused_in_a_sentence_or_can_be_expanded(
     assert all(column.sources for column in product.daily.values())
     (folder / "empty.toml").write_text(as_toml(product), encoding="utf-8")
     assert read_product("empty", folder) == product
+
+
+class TestThePage:
+    PAGE = (Path(__file__).parents[1] / "docs" / "product.md").read_text(encoding="utf-8")
+
+    def example(self, name: str) -> str:
+        return self.PAGE.split(f"<!-- example of {name} -->\n```toml\n")[1].split("```")[0]
+
+    def test_its_tables_of_keys_are_those_of_the_entries(self) -> None:
+        assert with_tables(self.PAGE) == self.PAGE, "run 'make docs'"
+        assert self.PAGE.count("| key | value |") == len(KINDS)
+
+    def test_its_measure_makes_the_columns_it_says(self) -> None:
+        product = read_product(more=tomllib.loads(self.example("a measure")))
+        names = {column.name for column in product.feature_columns}
+        assert "certificates" in product.daily
+        assert {"certificates_7d", "certificates_30d"} <= names
+        assert product.properties[-1].name == "with_certificate"
+
+    def test_its_worked_example_is_the_one_that_is_tested(self) -> None:
+        assert self.example("music") == MUSIC
+
+
+class TestCommands:
+    def run(self, folder: Path, *command: str) -> Result:
+        return CliRunner().invoke(cli, ["--data", str(folder), "product", *command])
+
+    def test_check_says_in_one_line_that_a_declaration_is_right(self, tmp_path: Path) -> None:
+        done = self.run(tmp_path, "check")
+        assert (done.exit_code, done.output) == (
+            0,
+            "Product 'e_learning' is right: 4 attributes, 4 properties, 7 event types, 11 measures, 25 features, "
+            "65 columns of user_features.\n",
+        )
+
+    def test_check_says_in_one_line_what_is_wrong(self, tmp_path: Path) -> None:
+        settings_file = tmp_path / "churn.toml"
+        settings_file.write_text("[[measures]]\nname = 'logins'\nevent = ['logn']\n", encoding="utf-8")
+        done = self.run(tmp_path, "check")
+        assert (done.exit_code, done.output) == (
+            1,
+            f"Error: {settings_file}: [[measures]] 'logins': event: 'logn' is no event type (did you mean 'login'?).\n",
+        )
+
+    def test_show_prints_what_can_be_read_back(self, tmp_path: Path) -> None:
+        (tmp_path / "churn.toml").write_text("drop = ['days_since_last_quiz']\n", encoding="utf-8")
+        shown = self.run(tmp_path, "show").output
+        assert declared(tmp_path, shown, "again").feature_columns == Settings.load(tmp_path).declaration.feature_columns
+
+    def test_docs_writes_the_tables_and_features_of_this_product(self, tmp_path: Path) -> None:
+        (tmp_path / "churn.toml").write_text(
+            "[[measures]]\nname = 'evening_logins'\nevent = 'login'\n", encoding="utf-8"
+        )
+        done = self.run(tmp_path, "docs", "--out", str(tmp_path / "product.md"))
+        page = (tmp_path / "product.md").read_text(encoding="utf-8")
+        assert done.exit_code == 0
+        assert "| `evening_logins` | `BIGINT` |" in page
+        assert "# Features" in page

@@ -174,7 +174,7 @@ CASES = {
     "a gap of a count": (measure("gap_minutes = 10"), "'m': gap_minutes is for agg sessions; take it out."),
     "a condition in a table": (
         measure("where = { track = { is = 'x' } }"),
-        "'m': where: 'track.is' is no property or attribute;",
+        "'m': where: 'track.is' is no property or attribute (did you mean 'track'?);",
     ),
     "a condition on nothing": (
         measure("where = { track = [] }"),

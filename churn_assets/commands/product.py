@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from churn_assets.settings import Settings
-
 if TYPE_CHECKING:
     from churn_assets.product import Product
+    from churn_assets.settings import Settings
 
 
 @click.group()
@@ -23,6 +22,7 @@ def product() -> None:
 def show(data: Path | None) -> None:
     """Print the whole declaration as TOML, with every default, and where each entry comes from."""
     from churn_assets.product.show import as_toml
+    from churn_assets.settings import Settings
 
     click.echo(as_toml(Settings.load(data).declaration), nl=False)
 
@@ -31,6 +31,8 @@ def show(data: Path | None) -> None:
 @click.pass_obj
 def check(data: Path | None) -> None:
     """Say in one line that the declaration is right, or what cannot be right about it."""
+    from churn_assets.settings import Settings
+
     click.echo(summary(Settings.load(data).declaration))
 
 
@@ -39,6 +41,8 @@ def check(data: Path | None) -> None:
 @click.pass_obj
 def docs(data: Path | None, out: Path | None) -> None:
     """Write Markdown of the product's own tables and features."""
+    from churn_assets.settings import Settings
+
     page = product_docs(Settings.load(data))
     if out is None:
         click.echo(page, nl=False)

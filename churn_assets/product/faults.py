@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from churn_assets.product.clauses import Fault
-from churn_assets.product.columns import feature_name
-from churn_assets.product.entries import KINDS, Feature
+from churn_assets.product.entries import KINDS
 from churn_assets.product.faults_of_inputs import input_faults
 from churn_assets.product.faults_of_outputs import output_faults
 from churn_assets.product.measures import parts_of
@@ -30,14 +29,15 @@ def faults(product: Product) -> Iterator[Fault]:
 
 
 def _name_faults(product: Product) -> Iterator[Fault]:
-    for kind in KINDS:
+    # Features are known by their columns, which are judged with what they are made from.
+    for kind in (kind for kind in KINDS if kind != "features"):
         entries: tuple[Any, ...] = getattr(product, kind)
-        names = [feature_name(e, product.daily) if isinstance(e, Feature) else e.name.casefold() for e in entries]
+        names = [entry.name.casefold() for entry in entries]
         for entry, name in zip(entries, names, strict=True):
             if names.count(name) > 1:
-                yield kind, entry.name or name, "is declared twice; keep one, or give one another name"
+                yield kind, entry.name, "is declared twice; keep one, or give one another name"
             if name in COLUMNS.get(kind, ()):
-                yield kind, entry.name or name, f"its name {TAKEN}"
+                yield kind, entry.name, f"its name {TAKEN}"
     attributes = {entry.name for entry in product.attributes}
     for attribute in product.attributes:
         if attribute.name.startswith(LABEL_PREFIX):

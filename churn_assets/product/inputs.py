@@ -129,7 +129,7 @@ class Property(Entry):
     names: Mapping[Outcome, ColumnName] = Field(default_factory=dict)
     """Names of its quarantine reasons and repairs, where others rely on them already. Left out: `<name>_out_of_range` and so on."""
     bins: Edges = ()
-    """Edges of a histogram whose drift is watched. Left out: none is."""
+    """Edges of a histogram whose drift is watched. Left out: none."""
     bins_of: Names = ()
     """Event types whose values the histogram counts. Left out: all."""
 

@@ -55,7 +55,7 @@ class Measure(Entry):
     python: Annotated[str, AfterValidator(_reference)] | None = None
     """`module:function`, from a frame of events to a number for each of them; importable from the deployment's folder."""
     unit: str = ""
-    """Left out: that of the value, or count."""
+    """Of its values. Left out: that of the value, or count."""
     empty: Literal[0, "null"] = 0
     """An observed day without such an event. Left out: 0 for what is counted or added up, else null."""
     limits: Limits | None = None
@@ -144,7 +144,7 @@ class Feature(Entry):
     within: Window = 90
     """How far `since` looks back, the day itself included."""
     unit: str = ""
-    """Left out: what the measures' units imply."""
+    """Of its values. Left out: what the measures' units imply."""
     limits: Limits | None = None
     """Lowest and highest value, inclusive. Left out: what the measures' limits imply."""
     most: float | None = None
