@@ -19,7 +19,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
+from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
+from churn_assets.product import Product, read_product
 from churn_assets.training_settings import TrainingSettings
 
 if sys.version_info >= (3, 11):
@@ -148,6 +150,12 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _labels_fit_the_product(self) -> Settings:
+        for fault in unknown_names(self.labels, self.declaration):
+            raise ValueError(f"labels: {fault}")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -177,6 +185,11 @@ class Settings(BaseSettings):
             wrong = "; ".join(map(_said, error.errors()))
         # Out here it holds no ValidationError, which outlives the interpreter's end and makes DuckDB complain of leaks.
         raise ChurnError(f"{path} or a CHURN_ variable is not usable: {wrong}.")
+
+    @property
+    def declaration(self) -> Product:
+        """What the product is made of."""
+        return read_product()
 
     def source(self, name: SourceName) -> SourceSettings:
         return self.sources.users if name == "users" else self.sources.events

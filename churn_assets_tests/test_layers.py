@@ -15,7 +15,8 @@ import churn_assets
 
 PACKAGE = Path(churn_assets.__file__).parent
 LAYERS = (
-    {"errors", "files", "settings", "label_settings", "training_settings", "check_settings", "contracts"},
+    {"errors", "files", "product", "products", "contracts"}
+    | {"settings", "label_settings", "label_names", "training_settings", "check_settings"},
     {"transforms"},
     {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures", "evaluation"},
     {"training"},
