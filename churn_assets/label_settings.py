@@ -26,7 +26,7 @@ def _some_activity(names: tuple[str, ...]) -> tuple[str, ...]:
 class Outage(BaseModel):
     """Days first..last on which a source is known to be missing. No last: it goes on.
 
-    Any further key is a property of events, and its value the part of the product that is missing: `course_id = "c1"`.
+    Any further key is a property of events, and its value the part of the product that is missing: `device = "ios"`.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
