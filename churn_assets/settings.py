@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
+from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, read_product
 from churn_assets.product.read import TABLES
@@ -156,6 +157,12 @@ class Settings(BaseSettings):
                 f"training.embargo_days {given} is below labels.horizon_days {horizon}, so that a label of one part would "
                 "look into the next; raise it, or leave it out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_fit_the_product(self) -> Settings:
+        for fault in unknown_names(self.labels, self.declaration):
+            raise ValueError(f"labels: {fault}")
         return self
 
     @classmethod

@@ -742,7 +742,10 @@ def test_no_extension_is_ever_fetched() -> None:
 START = date(2026, 1, 1)
 A_GAP = "a gap"
 offsets = st.integers(0, 12)
-windows = st.builds(Window, back=st.none() | st.integers(0, 5), ahead=st.integers(0, 4), closes=st.booleans())
+windows = st.builds(
+    lambda back, horizon, closes, late: Window(back, horizon + late, closes, late),
+    *(st.none() | st.integers(0, 5), st.integers(0, 4), st.booleans(), st.integers(0, 2)),
+)
 
 
 @settings(deadline=None, max_examples=150)
@@ -760,15 +763,15 @@ def test_the_input_hash_of_a_day_says_exactly_what_is_published_in_its_windows(
 
     def naive(day: date) -> frozenset[tuple[str, date, str]]:
         """What the day depends on: published partitions in [D - back, D + ahead], from the calendar's start on. Of days
-        ahead in a window that closes it is whether one is missing in between, until all are there.
+        ahead in a window that closes it is whether one is missing in between, until all are there; of late ones always.
         """
         found = set()
         for table, window in reads.items():
-            ahead = [day + timedelta(days=n) for n in range(1, window.ahead + 1)]
+            ahead = [day + timedelta(days=n) for n in range(1, window.ahead - window.late + 1)]
             there = [at for at in ahead if (table, (at - START).days) in published]
             until = day + timedelta(days=window.ahead)
             if window.closes and there != ahead:
-                until = day
+                until = day + timedelta(days=window.late)
                 if there and len(there) < (there[-1] - day).days:
                     found.add((table, day, A_GAP))
             since = START if window.back is None else day - timedelta(days=window.back)

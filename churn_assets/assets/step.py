@@ -20,6 +20,7 @@ from churn_assets.calendar import DayRange, RowCounts, Window, chunks
 from churn_assets.contracts import Contract, contracts
 from churn_assets.errors import ChurnError
 from churn_assets.figures import Picture
+from churn_assets.product.entries import Scalar
 from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.frames import stacked
@@ -82,9 +83,9 @@ Compute = Callable[[Inputs, DayRange], tuple[pd.DataFrame, ...]]
 @dataclass(frozen=True)
 class Selection:
     """The part of a table a step needs: some columns (None: all), and only rows whose flag column `only` is true, or that
-    have one of some values in a column of text, `among`.
+    have one of some values in a column, `among`.
 
-    Under another name than its table's it is read besides: `of` names the table. `window` is the part of the step's
+    Under another name than its table's it is a selection of its own: `of` names the table. `window` is the part of the step's
     window that is enough for it (None: all of it).
     """
 
@@ -92,7 +93,7 @@ class Selection:
     only: str | None = None
     of: str | None = None
     window: Window | None = None
-    among: tuple[str, tuple[str, ...]] | None = None
+    among: tuple[str, tuple[Scalar, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,8 @@ class Step:
             kind = deployment.contracts[self.outputs[0]].column(self.bucket_by).kind
             bucket = Bucket(self.bucket_by, kind, *block.bucket)
         frames, published = {}, {}
-        whole = {table: Selection() for table in self.reads}
+        of_some = {part.of for part in self.selects.values()}
+        whole = {table: Selection() for table in self.reads if table not in of_some}
         for name, part in {**whole, **self.selects}.items():
             table = part.of or name
             contract, window = deployment.contracts[table], part.window or self.reads[table]

@@ -15,6 +15,7 @@ from churn_assets.assets.step import Selection, Step
 from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import growth_pictures, retention_pictures
+from churn_assets.product.measures import TOTAL_EVENTS
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.features import FeatureInputs
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
@@ -263,17 +264,18 @@ def _user_features(settings: Settings) -> Step:
 
 def _churn_labels(settings: Settings) -> Step:
     rules = settings.labels
-    courses = rules.outage_courses
-    counts = () if "total_events" in rules.activity else rules.activity
+    parts = rules.outage_parts
+    measures = () if TOTAL_EVENTS in rules.activity else rules.activity
     reads = {
         "user_day_grid": SAME_DAY,
         "user_daily": Window(back=rules.at_risk_days - 1, ahead=rules.horizon_days, closes=True),
     }
-    active_days = Selection(columns=("user_id", "as_of_date", *counts), only="is_active")
+    active_days = Selection(columns=("user_id", "as_of_date", *measures), only="is_active")
     selects = {**ACTIVITY, "user_daily": active_days}
-    if courses:
-        reads["clean_events"] = Window(back=rules.course_lookback_days, ahead=settings.lateness_days)
-        selects["clean_events"] = Selection(("user_id", "event_date", "course_id"), among=("course_id", courses))
+    if parts:
+        reads["clean_events"] = Window(back=rules.part_lookback_days, ahead=settings.lateness_days)
+    for name, values in parts.items():
+        selects[_of_part(name)] = Selection(("user_id", "event_date", name), of="clean_events", among=(name, values))
     return Step(
         name="churn_labels",
         description="Who is at risk, and who falls silent afterwards. Computed again when the horizon has closed.",
@@ -285,7 +287,7 @@ def _churn_labels(settings: Settings) -> Step:
             transforms.churn_labels(
                 inputs["user_day_grid"],
                 inputs["user_daily"],
-                inputs["clean_events"] if courses else None,
+                {name: inputs[_of_part(name)] for name in parts},
                 first_day=days.first,
                 last_day=days.last,
                 published=inputs.published["user_daily"],
@@ -299,6 +301,11 @@ def _churn_labels(settings: Settings) -> Step:
         # The calendar's start too: a day before it is not missing.
         parameters=(rules, settings.start_date),
     )
+
+
+def _of_part(name: str) -> str:
+    """The selection of the events that have one of the values of a property which outages name."""
+    return f"clean_events by {name}"
 
 
 def _cleaned(source: SourceName) -> tuple[str, str, str]:

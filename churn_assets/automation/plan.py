@@ -116,19 +116,19 @@ def _touched(window: Window, published: set[date], changed: set[date], days: set
     """Those of `days` that see a changed day of a table in their window; `published` are that table's days before."""
     if not changed:
         return set()
-    if window.back is None:
-        return {day for day in days if day + timedelta(days=window.ahead) >= min(changed)}
-    near = _near(changed, -window.ahead, window.back) & days
+    near = _near(changed, window.back, window.ahead, days)
     if not window.closes:
         return near
     before, after = ({day: window.horizon(day, there) for day in near} for there in (published, published | changed))
     seen = {day for day in near if after[day] is Horizon.CLOSED or before[day] is not after[day]}
-    return seen | (_near(changed, 0, window.back) & near)
+    return seen | _near(changed, window.back, window.late, near)
 
 
-def _near(days: set[date], first: int, last: int) -> set[date]:
-    """Every day `first` to `last` days after one of `days`."""
-    return {day + timedelta(days=offset) for day in days for offset in range(first, last + 1)}
+def _near(changed: set[date], back: int | None, ahead: int, days: set[date]) -> set[date]:
+    """Those of `days` that have a changed day among [day - back, day + ahead]; back None: since the beginning."""
+    if back is None:
+        return {day for day in days if day + timedelta(days=ahead) >= min(changed)}
+    return {day + timedelta(days=offset) for day in changed for offset in range(-ahead, back + 1)} & days
 
 
 def _up_to_date(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set[date], *, any_code: bool) -> set[date]:

@@ -43,6 +43,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def constant(value: bool | int | float | str) -> str:
+    """A value of the settings as SQL, in its own type."""
+    return literal(value) if isinstance(value, str) else str(value)
+
+
 def run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] = ()) -> None:
     """Execute a statement and take its result: DuckDB 2 refuses other work on a connection with an unfinished one."""
     connection.execute(statement, list(parameters)).fetchall()

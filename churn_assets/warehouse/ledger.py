@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from hashlib import blake2b
 from itertools import accumulate
 
@@ -101,7 +101,7 @@ class Ledger:
             for day in days:
                 own = window.of(DayRange(day, day), calendar_start)
                 if window.closes and (horizon := window.horizon(day, published)) is not Horizon.CLOSED:
-                    own = DayRange(own.first, day)
+                    own = DayRange(own.first, day + timedelta(days=window.late))
                     totals[day] += _digest(table, day, horizon.name) if horizon is Horizon.GAP else NO_INPUT
                 low, high = (own.first - span.first).days, (own.last - span.first).days + 1
                 totals[day] += running[high] - running[low]

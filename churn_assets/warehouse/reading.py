@@ -10,6 +10,7 @@ import pandas as pd
 
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import Contract, Kind
+from churn_assets.product.entries import Scalar
 from churn_assets.warehouse.frames import qualified, quoted, to_frame
 from churn_assets.warehouse.ledger import table_exists
 
@@ -42,12 +43,12 @@ def read_days(
     *,
     columns: tuple[str, ...] | None = None,
     only: str | None = None,
-    among: tuple[str, tuple[str, ...]] | None = None,
+    among: tuple[str, tuple[Scalar, ...]] | None = None,
     bucket: Bucket | None = None,
 ) -> pd.DataFrame:
     """Published rows of `contract` on `days` (None: all), with the contract's types. No table yet: no rows.
 
-    `only` names a flag column: rows where it is not true are left out. `among` names a column of text and the values
+    `only` names a flag column: rows where it is not true are left out. `among` names a column and the values
     of which a row must have one.
     """
     chosen = contract.columns if columns is None else tuple(contract.column(name) for name in columns)
@@ -60,7 +61,7 @@ def read_days(
         conditions.append(f"{quoted(contract.day)} BETWEEN {_literal(days.first)} AND {_literal(days.last)}")
     if only is not None:
         conditions.append(quoted(only))
-    values: dict[str, list[str]] = {}
+    values: dict[str, list[Scalar]] = {}
     if among is not None:
         conditions.append(f"{quoted(among[0])} IN (SELECT unnest($values))")
         values = {"values": list(among[1])}
