@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,7 +10,8 @@ import pandas as pd
 
 from churn_assets import transforms
 from churn_assets.assets.landing_step import LandingStep
-from churn_assets.assets.step import Selection, Step
+from churn_assets.assets.step import Step
+from churn_assets.assets.wiring import AnyStep, wired
 from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS, WINDOWS
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
@@ -26,8 +26,8 @@ from churn_assets.transforms.features import (
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
 from churn_assets.transforms.user_days import DAILY_EVENT_COLUMNS
 from churn_assets.warehouse.frames import stacked
+from churn_assets.warehouse.selection import Selection
 
-AnyStep = LandingStep | Step
 ACTIVITY: Mapping[str, Selection] = {
     "user_daily": Selection(columns=("user_id", "as_of_date"), only="is_active"),
     "user_day_grid": Selection(columns=("user_id", "as_of_date", "signup_date")),
@@ -37,7 +37,7 @@ ACTIVITY: Mapping[str, Selection] = {
 
 def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
     """The steps in an order in which each finds its inputs made, and so do its tables' checks."""
-    return _with_origins(
+    return wired(
         LandingStep("users"),
         LandingStep("events"),
         _clean_users(settings),
@@ -50,20 +50,6 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
         _user_features(settings),
         _churn_labels(settings),
     )
-
-
-def _with_origins(*steps: AnyStep) -> tuple[AnyStep, ...]:
-    """The steps, each told which landing days its days stem from: its windows through those of the steps before."""
-    landed: dict[str, dict[SourceName, Window]] = {}
-    told: list[AnyStep] = []
-    for step in steps:
-        origins = dict(step.landed)
-        for table, window in step.reads.items():
-            for source, further in landed[table].items():
-                origins[source] = origins.get(source, SAME_DAY) | window.through(further)
-        told.append(step if isinstance(step, LandingStep) else replace(step, landed=origins))
-        landed.update(dict.fromkeys(step.outputs, origins))
-    return tuple(told)
 
 
 def _clean_users(settings: Settings) -> Step:
@@ -257,7 +243,7 @@ def _user_features(settings: Settings) -> Step:
 
 
 def _churn_labels(settings: Settings) -> Step:
-    rules = settings.labels
+    rules, calendar_start = settings.labels, settings.calendar_start
     courses = rules.outage_courses
     counts = () if "total_events" in rules.activity else rules.activity
     reads = {
@@ -284,7 +270,7 @@ def _churn_labels(settings: Settings) -> Step:
                 first_day=days.first,
                 last_day=days.last,
                 published=inputs.published["user_daily"],
-                calendar_start=settings.calendar_start,
+                calendar_start=calendar_start,
                 rules=rules,
             ),
         ),
