@@ -206,6 +206,7 @@ def status(data: Path | None) -> None:
         )
         shown.add_row(table, *known, f"{waiting.get(table, 0):,}")
     console.print(shown)
+    _show_reasons(todo)
     for sentence in _shortened(todo.impossible):
         console.print(f"[yellow]{escape(sentence)}[/yellow]")
     if todo.works or missing_training_set(deployment):
@@ -223,9 +224,15 @@ def verify(data: Path | None) -> None:
     from churn_assets.automation.verify import verify as verify_tables
 
     deployment = Deployment(Settings.load(data))
-    wrong = partitions = 0
-    for table, looked_at, findings in verify_tables(deployment):
+    wrong = partitions = waiting = 0
+    for table, looked_at, found in verify_tables(deployment):
         partitions += looked_at
+        findings = [finding for finding in found if not finding.waits]
+        if waits := [finding for finding in found if finding.waits]:
+            waiting += len(waits)
+            console.print(
+                f"[yellow]{table}: {len(waits)} partitions are {waits[0].what}, so they cannot be compared.[/yellow]"
+            )
         wrong += len(findings)
         for finding in findings[:5]:
             console.print(f"[red]{finding.table} {finding.day}: {finding.what}[/red]")
@@ -235,7 +242,12 @@ def verify(data: Path | None) -> None:
         raise ChurnError(
             f"{wrong} of {partitions} partitions are not as published; recompute them with 'churn-assets backfill START END --force'."
         )
-    console.print(f"All {partitions:,} partitions are as published.")
+    if waiting:
+        console.print(
+            f"{partitions - waiting:,} partitions are as published; {waiting:,} wait for 'churn-assets backfill'."
+        )
+    else:
+        console.print(f"All {partitions:,} partitions are as published.")
     if newest := last_published(deployment):
         console.print(f"The newest was published {newest:%Y-%m-%d %H:%M:%S} UTC.")
 
@@ -359,6 +371,7 @@ def _backfill(deployment: Deployment, asked: DayRange | None, select: str | None
         tables = _selected(definitions, select) if select else None
         todo = planned(deployment, asked, tables=tables, force=force)
         days = calendar_days(deployment.settings) if asked is None else asked
+    _show_reasons(todo)
     report = _with_progress(
         "Backfill",
         todo,
@@ -374,6 +387,13 @@ def _backfill(deployment: Deployment, asked: DayRange | None, select: str | None
     if todo.training_set and report.succeeded and (few := too_few_days(deployment)):
         console.print(f"No training set yet. {few}", soft_wrap=True)
     return report.succeeded
+
+
+def _show_reasons(todo: Plan) -> None:
+    """What is to be computed and why; of days that were never published the table says enough."""
+    told = [str(reason) for reason in todo.reasons if not reason.is_first]
+    for sentence in _shortened(told):
+        console.print(escape(sentence), soft_wrap=True)
 
 
 def _dry_restate(deployment: Deployment) -> bool:

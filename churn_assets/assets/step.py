@@ -15,8 +15,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from churn_assets.assets.blocks import Block, blocks
 from churn_assets.assets.code_version import code_and_reads, column_versions, digest, meanings_of
-from churn_assets.calendar import DayRange, RowCounts, Window, chunks
+from churn_assets.calendar import DayRange, RowCounts, Window
 from churn_assets.contracts import Contract, contracts
 from churn_assets.errors import ChurnError
 from churn_assets.figures import Picture
@@ -25,15 +26,11 @@ from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.definitions import Definition
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.ledger import Need
-from churn_assets.warehouse.older import lacked_columns
+from churn_assets.warehouse.older import lacked_columns, older_days
 from churn_assets.warehouse.reading import Bucket
 from churn_assets.warehouse.selection import Selection, views
 from churn_assets.warehouse.signs_of_life import SignsOfLife
 
-OVERLAP = 4
-"""A block that can be bucketed covers at least this many times the days its window reaches beyond a day, so that little
-is read twice.
-"""
 LONGEST_START_DAYS = 7
 """So long may a calendar without an end begin without a user."""
 Notes = Callable[[Mapping[str, list[pd.DataFrame]]], Mapping[date, Mapping[str, Any]]]
@@ -60,14 +57,6 @@ class Deployment:
     @cached_property
     def signs_of_life(self) -> SignsOfLife:
         return SignsOfLife(self.settings.running_dir)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A part of the work: some days, or one of so many key buckets of them."""
-
-    days: DayRange
-    bucket: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +107,8 @@ class Step:
     """Column of the first output, of yes, no or null, of which a restatement says how its values changed."""
     definitions: Declared = field(default_factory=dict)
     """What is declared of columns of its outputs. A table that is named here depends on declarations through its columns' own
-    entries alone: so its other columns are those of before when one is added. Its `compute` may hold all of them.
+    entries alone, so that one more leaves the other columns as they are: though `compute` may hold all of them, in a
+    collection or an object, `parameters` must not.
     """
     landed: Mapping[SourceName, Window] = field(default_factory=dict)
     """Which landing days of each source a day stems from, through the steps in between; `wired` fills it in, and these:"""
@@ -207,13 +197,14 @@ class Step:
             said = dict(self.notes(collected)) if self.notes else {}
             if self.pictures:
                 with deployment.warehouse.reading() as connection:
-                    rows = read_days(connection, main, DayRange(deployment.settings.calendar_start, days.last))
+                    drawn = DayRange(deployment.settings.calendar_start, days.last)
+                    rows = read_days(connection, main, drawn, without=older_days(connection, main))
                 said[days.last] = {**said.get(days.last, {}), **self.pictures(rows)}
             return said
 
-        def published(contract: Contract, blocks: Iterable[Any], **more: Any) -> Publication:
+        def published(contract: Contract, rows: Iterable[Any], **more: Any) -> Publication:
             return Publication(
-                *(contract, days, blocks, input_hashes, version, run_id),
+                *(contract, days, rows, input_hashes, version, run_id),
                 landed=self.landed,
                 definition=defined[contract.table],
                 views=self.views.get(contract.table, ()),
@@ -288,20 +279,15 @@ class Step:
         start, window = deployment.settings.calendar_start, self.reads[self.sized_by]
         loaded = window.of(days, start)
         stored = RowCounts(loaded.first, (ledger.rows(self.sized_by, day) for day in loaded))
-
-        def read(block: DayRange) -> int:
-            own, whole = stored(block), stored(window.of(block, start))
-            return int(own + self.beyond * (whole - own))
-
-        # A window from the calendar's start is no more for many days than for one: what counts is what is made of it.
-        made = RowCounts(days.first, (read(DayRange(day, day)) for day in days))
-        rows, reach = (made, 0) if window.back is None else (read, window.back + window.ahead)
-        most = deployment.settings.block_rows
-        # What cannot be bucketed is held whole: there memory comes first, and a day may be read twice.
-        fewest = (OVERLAP if self.bucket_by else 1) * reach
-        for block in chunks(days, most, rows, fewest_days=fewest):
-            count = -(-rows(block) // most) if self.bucket_by else 1
-            yield from (Block(block, (number, count)) for number in range(count)) if count > 1 else [Block(block)]
+        return blocks(
+            days,
+            window,
+            stored,
+            most_rows=deployment.settings.block_rows,
+            beyond=self.beyond,
+            is_bucketed=self.bucket_by is not None,
+            calendar_start=start,
+        )
 
 
 def _given(inputs: Inputs) -> Inputs:

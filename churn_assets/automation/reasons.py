@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from churn_assets.warehouse.definitions import Changes
 
+NOT_PUBLISHED = "not published yet"
 MOST_NAMED = 3
 """Columns of one kind that a reason names."""
 
@@ -40,7 +41,7 @@ class Judged:
     def why(self, table: str) -> str:
         """The reason in a few words."""
         if not self.is_published:
-            return "not published yet"
+            return NOT_PUBLISHED
         if self.is_asked:
             return "asked for"
         if self.has_other_inputs or self.is_touched:
@@ -63,6 +64,11 @@ class Reason:
     tables: tuple[str, ...]
     partitions: int
     why: str
+
+    @property
+    def is_first(self) -> bool:
+        """Whether they were never published."""
+        return self.why == NOT_PUBLISHED
 
     def __str__(self) -> str:
         noun = "partition" if self.partitions == 1 else "partitions"

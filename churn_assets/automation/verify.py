@@ -43,7 +43,7 @@ def verify(deployment: Deployment, warehouse: Warehouse | None = None) -> Iterat
                 Finding(contract.table, day, "rows that were never published")
                 for day in sorted(set(stored) - set(published))
             ]
-            for known, days in _by_definition(ledger, contract).items():
+            for known, days in ledger.by_definition(contract).items():
                 then = known.contract(contract)
                 for span in contiguous(days):
                     rows = RowCounts(span.first, (ledger.rows(contract.table, day) for day in span))
@@ -55,14 +55,6 @@ def verify(deployment: Deployment, warehouse: Warehouse | None = None) -> Iterat
                             if (finding := _compared(published[day], stored.get(day, 0), hashes, known, contract))
                         ]
             yield contract.table, len(published), findings
-
-
-def _by_definition(ledger: Ledger, contract: Contract) -> dict[Definition, list[date]]:
-    """The published days of a table by the definition of their columns."""
-    found: dict[Definition, list[date]] = {}
-    for day, entry in ledger.of(contract.table).items():
-        found.setdefault(ledger.definition(entry) or Definition.of(contract), []).append(day)
-    return found
 
 
 def _hashed(connection: duckdb.DuckDBPyConnection, then: Contract | None, days: DayRange) -> PartitionHashes | None:

@@ -26,6 +26,8 @@ Hashes = npt.NDArray[np.uint64]
 NULL_HASH = np.uint64(0x9E3779B97F4A7C15)
 COMBINE = np.uint64(0xD6E8FEB86659FD93)
 SECOND_LANE = np.uint64(0xA0761D6478BD642F)
+NO_ROWS = "0" * 32
+"""The digest of a partition without rows."""
 
 
 class PartitionHashes:
@@ -82,7 +84,7 @@ class PartitionHashes:
         return {view: _digest(lanes, partition) for view, lanes in self._lanes_of.items()}
 
 
-def digest_after(digest: str, *, removed: str, added: str = "0" * 32) -> str:
+def digest_after(digest: str, *, removed: str, added: str = NO_ROWS) -> str:
     """The digest of a partition that lost the rows of one digest and gained those of another: it is a sum."""
     told = ([int(text[at : at + 16], 16) for text in (digest, removed, added)] for at in (0, 16))
     return "".join(f"{(before - less + more) % 2**64:016x}" for before, less, more in told)

@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from churn_assets.calendar import DayRange, Horizon, Window
-from churn_assets.contracts import Column
+from churn_assets.contracts import Column, Contract
 from churn_assets.warehouse.definitions import DEFINITIONS, Definition, from_ddl, read_definitions, stored_columns
 from churn_assets.warehouse.frames import SCHEMA, insert_by_name, run
 
@@ -121,6 +121,13 @@ class Ledger:
     def definition(self, entry: Published) -> Definition | None:
         """Of the partition's columns; None where nobody noted it."""
         return self.definitions.get(entry.definition)
+
+    def by_definition(self, contract: Contract) -> dict[Definition, list[date]]:
+        """The published days of a table by the columns they were published with; those of the contract if nobody noted them."""
+        found: dict[Definition, list[date]] = {}
+        for day, entry in self.of(contract.table).items():
+            found.setdefault(self.definition(entry) or Definition.of(contract), []).append(day)
+        return found
 
     def as_read(self, needs: Mapping[str, Need]) -> Ledger:
         """The ledger as a reader sees it: partitions that have what it needs, by the digests of the parts it reads.

@@ -13,7 +13,7 @@ import duckdb
 
 from churn_assets.calendar import DayRange, contiguous
 from churn_assets.contracts import Column, Contract
-from churn_assets.errors import ChurnError
+from churn_assets.errors import OlderDefinition
 from churn_assets.warehouse.definitions import (
     DEFINITIONS,
     DEFINITIONS_TABLE,
@@ -83,9 +83,9 @@ def refuse_older(
     columns: Iterable[Column] | None = None,
     days: Collection[date] | DayRange | None = None,
 ) -> None:
-    """Raise ChurnError where one of the published days does not serve the columns."""
+    """Raise OlderDefinition where one of the published days does not serve the columns."""
     if older := older_days(connection, contract, columns, days):
-        raise ChurnError(
+        raise OlderDefinition(
             f"{contract.table} holds days of an older definition, {which_days(older)}: {lacked_columns(older)} there; "
             "run 'churn-assets backfill' first."
         )

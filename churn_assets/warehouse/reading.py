@@ -52,7 +52,7 @@ def read_days(
     """Published rows of `contract` on `days` (None: all), with the contract's types. No table yet: no rows.
 
     `only` names a flag column: rows where it is not true are left out. `among` names a column of text and the values
-    of which a row must have one. Raises ChurnError where a day was published without one of the columns; a caller who
+    of which a row must have one. Raises OlderDefinition where a day was published without one of the columns; a caller who
     knows which days those are leaves them out with `without`, and is asked no more.
     """
     selection = Selection(columns, only=only, among=among)
