@@ -243,7 +243,8 @@ def _user_features(settings: Settings) -> Step:
 
 
 def _churn_labels(settings: Settings) -> Step:
-    rules, calendar_start = settings.labels, settings.calendar_start
+    # Without a start nothing is computed, but the steps are asked for.
+    rules, calendar_start = settings.labels, settings.start_date or date.max
     courses = rules.outage_courses
     counts = () if "total_events" in rules.activity else rules.activity
     reads = {
