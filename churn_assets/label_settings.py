@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from churn_assets.product.entries import Names, Scalar
+from churn_assets.product.entries import Scalar
+from churn_assets.product.fields import Names
 from churn_assets.product.measures import TOTAL_EVENTS
 
 LONGEST_DAYS = 365

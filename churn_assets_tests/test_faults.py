@@ -12,8 +12,8 @@ import pytest
 
 from churn_assets.automation.backfill import planned
 from churn_assets.errors import ChurnError
-from churn_assets.synthetic import GeneratedWorld, Planted, generate
 from churn_assets.product import read_product
+from churn_assets.synthetic import GeneratedWorld, Planted, generate
 from churn_assets.synthetic.fault_kinds import event_faults, user_faults
 from delivered import FORMATS
 from test_checks import judged

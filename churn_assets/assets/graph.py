@@ -26,7 +26,8 @@ from dagster import (
 )
 
 from churn_assets.assets.step import Deployment
-from churn_assets.assets.steps import AnyStep, all_steps
+from churn_assets.assets.steps import all_steps
+from churn_assets.assets.wiring import AnyStep
 from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions
 from churn_assets.contracts import Column, Contract
 from churn_assets.contracts.lineage import column_lineage
