@@ -104,7 +104,13 @@ def _fitted(
 
 def _attribute(shipped: MadeAttribute | None, declared: Attribute, product: Product) -> MadeAttribute:
     known = {entry.name for entry in product.attributes}
-    if shipped and set(shipped.where) <= known:
+    is_sold = (
+        declared.type != "label"
+        or declared.values is None
+        or shipped is None
+        or set(shipped.values) <= set(declared.values)
+    )
+    if shipped and is_sold and set(shipped.where) <= known:
         return shipped
     return MadeAttribute(name=declared.name, values=plain_values(declared, product))
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn_assets.product import Attribute, Product, Property
-from churn_assets.product.product import EXTRA
+from churn_assets.product.reserved import EXTRA
 from churn_assets.settings import SourceName
 from churn_assets.synthetic.events import DAY_SECONDS
 from churn_assets.synthetic.properties import decoded, values_of
