@@ -34,7 +34,7 @@ def event_fate(row: Row, product: Product, landing: date, lateness_days: int) ->
     typed = {entry.name: _typed(found(row, product, entry, "events"), entry) for entry in product.properties}
     name = str(row["event_type"] or "").strip()
     known = {event.name.lower(): event for event in product.event_types}
-    event = known.get(name.lower(), EventType(name=name))
+    event = known.get(name.lower(), EventType(name=name or "none"))
     happened = _time(row["event_time"])
     checks = [
         ("nul_byte", any("\0" in str(value) for value in row.values())),
@@ -44,7 +44,7 @@ def event_fate(row: Row, product: Product, landing: date, lateness_days: int) ->
         ("bad_event_type", not name),
     ]
     repairs = {"id_written_as_decimal"} if ".0" in f"{row['user_id']} {row['event_id']}" else set()
-    repairs |= {"text_normalised"} if event.name != row["event_type"] else set()
+    repairs |= {"text_normalised"} if name and event.name != row["event_type"] else set()
     checks += [(reason, True) for reason in _bad(typed, product, event)]
     for entry in product.properties:
         value, state = typed[entry.name]

@@ -14,7 +14,7 @@ import pytest
 
 from churn_assets.automation.backfill import planned
 from churn_assets.errors import ChurnError
-from churn_assets.product import read_product, shipped_products
+from churn_assets.product import DEFAULT_PRODUCT, read_product, shipped_products
 from churn_assets.synthetic import GeneratedWorld, Planted, generate
 from churn_assets.synthetic.fault_kinds import event_faults, user_faults
 from delivered import FORMATS
@@ -28,22 +28,33 @@ Place = tuple[str, int, str]
 """File, row, reason."""
 
 
-def world(data: Path, suffix: str, rate: float | None = 0.1) -> GeneratedWorld:
+def world(data: Path, suffix: str, rate: float | None = 0.1, product: str = DEFAULT_PRODUCT) -> GeneratedWorld:
     return generate(
-        data / "landing", start=START, days=WORLD_DAYS, users=190, seed=11, file_format=suffix,  # type: ignore[arg-type]
+        data / "landing", product=product, start=START, days=WORLD_DAYS, users=220, seed=11,
+        file_format=suffix,  # type: ignore[arg-type]
         signup_during=0.0, faults=rate, lateness_days=LATENESS,
     )  # fmt: skip
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(one, marks=[pytest.mark.long] if one.endswith(".gz") else []) for one in FORMATS],
+    params=[
+        *(
+            pytest.param((DEFAULT_PRODUCT, one), id=one, marks=[pytest.mark.long] if one.endswith(".gz") else [])
+            for one in FORMATS
+        ),
+        *(
+            pytest.param(one, id="-".join(one))
+            for one in (("music", "csv"), ("saas", "jsonl"), ("commerce", "parquet"))
+        ),
+    ],
 )
 def cleaned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, GeneratedWorld]:
-    """A world with a fault per ten rows, landed in one of the formats and cleaned."""
+    """A product's world with a fault per ten rows, landed in one of the formats and cleaned."""
     data = tmp_path_factory.mktemp("faulty") / "data"
-    made = world(data, request.param)
-    write_settings(data, end_date=day(WORLD_DAYS), lateness_days=LATENESS)
+    product, suffix = request.param
+    made = world(data, suffix, product=product)
+    write_settings(data, end_date=day(WORLD_DAYS), lateness_days=LATENESS, product=f"'{product}'")
     deployment = deployment_of(data)
     for work in planned(deployment, tables={"raw_users", "raw_events", "clean_users", "clean_events"}).works:
         publish_plainly(deployment, work)
@@ -71,7 +82,8 @@ def recall_and_precision(found: Set[Place], expected: Set[Place]) -> tuple[float
 def test_every_kind_is_planted_and_the_manifest_says_where(cleaned: tuple[Path, GeneratedWorld]) -> None:
     data, made = cleaned
     lines = not (data / "landing/events" / f"date={START}" / "events.parquet").exists()
-    for source, faults in (("users", user_faults(read_product())), ("events", event_faults(read_product(), LATENESS))):
+    product = deployment_of(data).settings.declaration
+    for source, faults in (("users", user_faults(product)), ("events", event_faults(product, LATENESS))):
         kinds = {one.kind for one in made.planted if one.file.startswith(source)}
         assert kinds == {one.kind for one in faults if lines or not one.is_broken}
     assert len({(one.file, one.row) for one in made.planted}) == len(made.planted) > 200
@@ -86,7 +98,8 @@ def test_no_clean_row_is_lost_and_the_rest_is_what_was_planted(
     cleaned: tuple[Path, GeneratedWorld], tmp_path: Path
 ) -> None:
     data, made = cleaned
-    assert made.events == world(tmp_path, "csv", rate=None).events
+    product = deployment_of(data).settings.product
+    assert made.events == world(tmp_path, "csv", rate=None, product=product).events
     places = {(one.file, one.row): one.outcome for one in made.planted}
     accepted = {
         row
