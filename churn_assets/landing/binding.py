@@ -54,6 +54,7 @@ class Binder:
     def __init__(self, source: SourceName, settings: SourceSettings, product: Product, refuse: Refuse) -> None:
         self.source, self.settings, self.refuse = source, settings, refuse
         self._required, self._optional = product.required_columns(source), product.optional_columns(source)
+        self._read_by_paths = product.path_columns(source)
         columns = (*self._required, *self._optional)
         self._known = {name: (name, name) for name in columns}
         for column, aliases in {**product.aliases(source), **settings.columns}.items():
@@ -94,7 +95,7 @@ class Binder:
         columns = {m.column: n for n, m in enumerate(matches) if m.column is not None}
         extra = tuple((m.name, n) for n, m in enumerate(matches) if m.column is None)
         drift = Drift(
-            added=tuple(name for name, _ in extra),
+            added=tuple(name for name, _ in extra if name.casefold() not in self._read_by_paths),
             missing=tuple(name for name in self._optional if name not in columns),
             renamed=tuple((m.name, m.column) for m in matches if m.column is not None and m.is_renamed),
         )
