@@ -20,6 +20,7 @@ from rich.table import Table
 from churn_assets import __version__
 from churn_assets.commands.backup import backup, restore
 from churn_assets.commands.erase import erase
+from churn_assets.commands.init import init, users_and_events
 from churn_assets.commands.quarantine import quarantine
 from churn_assets.errors import ChurnError, about_the_disk
 from churn_assets.settings import DATA_DIR_VARIABLE, SETTINGS_FILE, Settings, default_data_dir
@@ -76,24 +77,27 @@ def cli(ctx: click.Context, data: Path | None, debug: bool) -> None:
     ctx.obj = data
 
 
+cli.add_command(init)
 cli.add_command(backup)
 cli.add_command(restore)
 
 
 @cli.command()
-@click.argument("users", type=click.Path(path_type=Path))
-@click.argument("events", type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[USERS] EVENTS", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--start", type=DAY, help="First landing day (default: churn.toml, else the first event's day).")
 @click.option("--end", type=DAY, help="Last landing day (default: churn.toml, else the last event's day).")
 @click.option("--replace", is_flag=True, help="Replace what another dump landed.")
 @click.pass_obj
 def land(
-    data: Path | None, users: Path, events: Path, start: datetime | None, end: datetime | None, replace: bool
+    data: Path | None, paths: tuple[Path, ...], start: datetime | None, end: datetime | None, replace: bool
 ) -> None:
-    """Split a dump of two flat files, USERS and EVENTS, into landing days."""
+    """Split a dump, USERS and EVENTS, into landing days. Each is a file or a folder of files; EVENTS alone where users are made
+    from events.
+    """
     from churn_assets.landing.dump import land_dump
 
     settings = Settings.load(data)
+    users, events = users_and_events(paths)
     with _days_bar("Landing") as on_day:
         landed = land_dump(users, events, settings, start=_date(start), end=_date(end), replace=replace, on_day=on_day)
     if landed.unchanged:

@@ -65,7 +65,7 @@ class SourceSettings(BaseModel):
     timezone: TimezoneName | None = None
     """Zone of timestamps that carry no offset. None: the deployment's zone."""
     timestamp_format: str = "iso8601"
-    """`iso8601`, `epoch_s`, `epoch_ms`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
+    """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
     id_type: Literal["integer", "string"] = "integer"
     schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
     columns: dict[str, Names] = Field(default_factory=dict)
@@ -84,12 +84,16 @@ class UsersSettings(SourceSettings):
         *("premium", "paid", "team", "business", "enterprise"),
     )
     """Plans of the product, lower case. Any other becomes `unknown` and is counted as a repair."""
+    from_events: bool = False
+    """No users are delivered: each id seen in an accepted event is a user."""
 
 
 class EventsSettings(SourceSettings):
     columns: dict[str, Names] = Field(default={"course_id": ("course_name",)})
     event_types: Names = ()
     """Event types of the product besides the known ones. Any other is kept too, but raises a warning."""
+    event_id_from: Names = ()
+    """Columns that make up an event's id where the source has none. Exact copies are then duplicates."""
 
 
 class Sources(BaseModel):
@@ -127,6 +131,14 @@ class Settings(BaseSettings):
     """Most days one Dagster run of `churn-assets backfill` covers."""
     lock_timeout_seconds: float = Field(default=600, gt=0)
     """How long to wait for another process that holds the warehouse."""
+    product: str = "e_learning"
+    """A shipped declaration, or a file beside churn.toml."""
+    attributes: tuple[dict[str, Any], ...] = ()
+    properties: tuple[dict[str, Any], ...] = ()
+    event_types: tuple[dict[str, Any], ...] = ()
+    measures: tuple[dict[str, Any], ...] = ()
+    features: tuple[dict[str, Any], ...] = ()
+    drop: Names = ()
     sources: Sources = Sources()
     labels: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()

@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 from churn_assets.landing.binding import MOST_COLUMNS, Binder, header_repairs
 from churn_assets.landing.csv_quotes import quote_fault
 from churn_assets.landing.delivery import Delivery
+from churn_assets.landing.nested import with_nested
 from churn_assets.landing.rows import ReadRows
 
 FIRST_RECORD = re.compile(rb'[\r\n]*((?:[^"\r\n]+|"[^"]*")*)')
@@ -56,7 +57,7 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
             f"has {len(malformed)} rows and none with as many fields as its header; check that the header is theirs, and that "
             f"{delimiter!r} separates both"
         )
-    return ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed)
+    return with_nested(ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed))
 
 
 def _parse(data: bytes, delimiter: str, columns_at_most: int) -> tuple[pa.Table, list[tuple[int, str]]]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.contracts.tables import REQUIRED_SOURCE_COLUMNS
+from churn_assets.landing.binding import required_columns
 from churn_assets.landing.erased import Erased
 from churn_assets.landing.records import Rows, read_records
 from churn_assets.landing.rows import ReadRows
@@ -52,7 +52,11 @@ def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFi
     records = read_records(path, source, settings.source(source), path.parent)
     read, rows, is_jsonl = records.read, records.rows, records.delivery.format == "jsonl"
     days = _days(read, source, settings)
-    stands_alone = _of_bound(read, _is_complete(read, source)) if is_jsonl else np.ones(len(days), dtype=bool)
+    stands_alone = (
+        _of_bound(read, _is_complete(read, required_columns(source, settings.source(source))))
+        if is_jsonl
+        else np.ones(len(days), dtype=bool)
+    )
     gone = Erased.of(settings).among(read, records.binder, records.delivery.format)
     if gone.any():  # what was erased is not landed again
         days, rows, stands_alone = days[~gone], rows.take(np.flatnonzero(~gone)), stands_alone[~gone]
@@ -75,10 +79,10 @@ def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
     return _of_bound(read, found_days, otherwise=np.datetime64("NaT", "D"))
 
 
-def _is_complete(read: ReadRows, source: SourceName) -> npt.NDArray[np.bool_]:
+def _is_complete(read: ReadRows, required: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """Whether a bound record has each required column."""
     complete = np.ones(read.count, dtype=bool)
-    for name in REQUIRED_SOURCE_COLUMNS[source]:
+    for name in required:
         if (at := read.binding.columns.get(name)) is not None:
             complete &= read.columns[at].is_valid().to_numpy()
     return complete

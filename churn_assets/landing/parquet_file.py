@@ -14,6 +14,7 @@ import pyarrow.types as pt
 
 from churn_assets.landing.binding import Binder, Binding, header_repairs
 from churn_assets.landing.delivery import RATIO_JUDGED_FROM_BYTES, Delivery, decompression_bomb, too_large
+from churn_assets.landing.nested import with_nested
 from churn_assets.landing.rows import ReadRows
 from churn_assets.settings import MEBIBYTE, SourceSettings
 
@@ -44,7 +45,7 @@ def read_parquet(delivery: Delivery, binder: Binder) -> ReadRows:
         raise corrupt from None
     if table.num_rows != metadata.num_rows:
         raise corrupt
-    return ReadRows(columns, table.num_rows, binding, header_repairs(matches))
+    return with_nested(ReadRows(columns, table.num_rows, binding, header_repairs(matches)))
 
 
 def _check_size(delivery: Delivery, metadata: Any, columns: int, settings: SourceSettings) -> None:
