@@ -143,7 +143,7 @@ class _Cut:
 def _cuts(files: list[DumpFile], first: date, count: int) -> list[_Cut]:
     """Of the files of one source: each day gets those that have rows on it, and an empty day one that says so."""
     cut = [_cut(file, first, count) for file in files]
-    has_rows = np.array([np.diff(bounds) > 0 for _, bounds in cut]).reshape(len(cut), count)
+    has_rows = np.array([np.diff(bounds) > 0 for _, bounds in cut], dtype=bool).reshape(len(cut), count)
     has_rows[:1] |= ~has_rows.any(axis=0)
     digits = len(str(len(files)))
     return [
