@@ -179,7 +179,7 @@ class Settings(BaseSettings):
         """
         folder = Path(data_dir or default_data_dir())
         path = folder / SETTINGS_FILE
-        written = _read_toml(path) if path.exists() else {}
+        written = read_toml(path) if path.exists() else {}
         unknown = sorted(set(written) - set(cls.model_fields) | {"data_dir"} & set(written))
         if unknown:
             raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
@@ -247,7 +247,8 @@ def default_data_dir() -> Path:
     return Path(os.environ.get(DATA_DIR_VARIABLE) or "data")
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """What the file says. Raises ChurnError where it is no TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -18,7 +18,7 @@ LAYERS = (
     {"errors", "files", "settings", "label_settings", "training_settings", "check_settings", "contracts"},
     {"transforms"},
     {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures", "evaluation"},
-    {"training"},
+    {"training", "inspection"},
     {"assets", "checks"},
     {"automation", "report"},
     {"graph", "definitions", "cli", "commands"},

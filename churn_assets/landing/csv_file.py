@@ -43,7 +43,7 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
     if not data.endswith((b"\n", b"\r")):
         data += b"\n"  # pyarrow takes a lone header without line end for an empty file
     try:
-        table, malformed = _parse(data, delimiter, columns_at_most)
+        table, malformed = parse(data, delimiter, columns_at_most)
     except pa.ArrowInvalid:
         raise delivery.refused("cannot be read as CSV; check its delimiter and quotes") from None
     matches = [binder.match(str(column[0].as_py())) for column in table.columns]
@@ -60,7 +60,7 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
     return with_nested(ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed))
 
 
-def _parse(data: bytes, delimiter: str, columns_at_most: int) -> tuple[pa.Table, list[tuple[int, str]]]:
+def parse(data: bytes, delimiter: str, columns_at_most: int) -> tuple[pa.Table, list[tuple[int, str]]]:
     """All well-formed records, the header as the first, and (number, text) of the others."""
     is_small = len(data) <= BLOCK_BYTES
     try:

@@ -40,7 +40,7 @@ def read_parquet(delivery: Delivery, binder: Binder) -> ReadRows:
     try:
         table = _read(delivery, file, schema, binder.settings)
         table.validate(full=True)  # pyarrow does not check text for UTF-8 while reading
-        columns = [_as_text(column) for column in table.columns]
+        columns = [as_text(column) for column in table.columns]
     except UNREADABLE:
         raise corrupt from None
     if table.num_rows != metadata.num_rows:
@@ -90,7 +90,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return _plain(kind.value_type) if pt.is_dictionary(kind) else kind
 
 
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.cast(column.type.storage_type)
     if pt.is_dictionary(column.type):

@@ -1,0 +1,150 @@
+"""Which shipped declaration fits a dump best: by the event types and columns both have, and what of it the dump cannot feed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from churn_assets.inspection.columns import Column
+from churn_assets.inspection.roles import plain_name
+from churn_assets.inspection.times import percent
+from churn_assets.settings import read_toml
+
+BLANK = "blank"
+PRODUCTS_DIR = Path(__file__).parents[1] / "products"
+LEAST_COVERED = 0.5
+"""Share of events whose type a declaration must know to fit."""
+LEAST_TYPES = 2
+
+Declaration = Mapping[str, Any]
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A declaration and how the dump feeds it. `values`: event type as delivered -> as declared; `replaced`: entries of it that
+    are found elsewhere in the dump, by table; `drop`: names of entries that nothing feeds.
+    """
+
+    product: str
+    evidence: str
+    names: frozenset[str] = frozenset()
+    event_types: frozenset[str] = frozenset()
+    values: Mapping[str, str] | None = None
+    replaced: tuple[tuple[str, Entry], ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+@cache
+def shipped() -> Mapping[str, Declaration]:
+    """The declarations that come with the package, by name."""
+    return {path.stem: read_toml(path) for path in sorted(PRODUCTS_DIR.glob("*.toml")) if path.stem != BLANK}
+
+
+def best_fit(
+    declarations: Mapping[str, Declaration],
+    event_counts: Mapping[str, int],
+    event_columns: Mapping[str, Column],
+    user_columns: Mapping[str, Column] | None,
+    chosen: str | None = None,
+) -> Fit:
+    """The declaration that knows most of the events, or `chosen`; the blank one where none knows half of them.
+
+    `user_columns` is None where users are made from events: then attributes come from the events' columns.
+    """
+    total = sum(event_counts.values())
+    known = {name: _matched(declaration, event_counts) for name, declaration in declarations.items()}
+    covered = {name: sum(event_counts[given] for given in matched) for name, matched in known.items()}
+    best = max(declarations, key=lambda name: (covered[name], len(set(known[name].values()))), default=BLANK)
+    if chosen is not None:
+        best = chosen
+    elif best != BLANK and (covered[best] < LEAST_COVERED * total or len(set(known[best].values())) < LEAST_TYPES):
+        shown = f"the nearest shipped declaration, {best}, knows {percent(covered[best], total)} of the events"
+        return Fit(BLANK, f"{shown}, so the words of this product stand below")
+    if best not in declarations:
+        return Fit(
+            best, "chosen" if chosen else "no shipped declaration fits, so the words of this product stand below"
+        )
+    return _fit(best, declarations[best], known[best], covered[best], total, event_columns, user_columns)
+
+
+def _fit(
+    name: str,
+    declaration: Declaration,
+    matched: Mapping[str, str],
+    covered: int,
+    total: int,
+    event_columns: Mapping[str, Column],
+    user_columns: Mapping[str, Column] | None,
+) -> Fit:
+    types = [entry["name"] for entry in declaration.get("event_types", ())]
+    seen = set(matched.values())
+    dead = {one for one in types if one not in seen}
+    replaced: list[tuple[str, Entry]] = []
+    for table, columns in (
+        ("properties", event_columns),
+        ("attributes", event_columns if user_columns is None else user_columns),
+    ):
+        for entry in declaration.get(table, ()):
+            found = _place(entry, columns)
+            if found is None:
+                dead.add(entry["name"])
+            elif found != entry.get("from", entry["name"]):
+                replaced.append((table, {**entry, "from": found}))
+    dead |= _dead_measures(declaration.get("measures", ()), dead)
+    dead |= _dead_features(declaration.get("features", ()), dead)
+    every = {
+        entry["name"]
+        for table in ("attributes", "properties", "event_types", "measures", "features")
+        for entry in declaration.get(table, ())
+        if "name" in entry
+    }
+    return Fit(
+        name,
+        f"knows {len(seen)} of its {len(types)} event types here, which are {percent(covered, total)} of the events",
+        frozenset(every),
+        frozenset(matched),
+        {given: declared for given, declared in matched.items() if given != declared},
+        tuple(replaced),
+        tuple(sorted(dead)),
+    )
+
+
+def _matched(declaration: Declaration, event_counts: Mapping[str, int]) -> dict[str, str]:
+    """Event type as delivered -> as declared, where spelling is all that differs."""
+    declared = {plain_name(entry["name"]): entry["name"] for entry in declaration.get("event_types", ())}
+    return {given: declared[plain_name(given)] for given in event_counts if plain_name(given) in declared}
+
+
+def _place(entry: Entry, columns: Mapping[str, Column]) -> str | None:
+    """The column or path that feeds an entry: where it says, or the one column of its name."""
+    declared = str(entry.get("from", entry["name"]))
+    by_case = {path.casefold(): path for path in columns if columns[path].given}
+    if declared.casefold() in by_case:
+        return declared
+    named = [path for path in by_case.values() if plain_name(columns[path].last_key) == plain_name(entry["name"])]
+    return min(named, key=lambda path: (path.count("."), path), default=None)
+
+
+def _dead_measures(measures: Iterable[Entry], dead: set[str]) -> set[str]:
+    found = set()
+    for entry in measures:
+        events = entry.get("event", ())
+        events = [events] if isinstance(events, str) else events
+        uses = {entry.get("value"), *entry.get("where", {})}
+        if uses & dead or (events and all(one in dead for one in events)):
+            found.add(entry["name"])
+    return found
+
+
+def _dead_features(features: Iterable[Entry], dead: set[str]) -> set[str]:
+    """Named features of dropped measures. One without a name is known by its measure, and goes with it."""
+    found = set()
+    for entry in features:
+        uses = {entry.get("of"), entry.get("since"), *entry.get("ratio", ())}
+        if "name" in entry and uses & dead:
+            found.add(entry["name"])
+    return found
