@@ -15,14 +15,14 @@ from rich.markup import escape
 
 from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.files import replace_content
-from churn_assets.settings import SETTINGS_FILE, Settings, default_data_dir
+from churn_assets.settings import SETTINGS_FILE, Settings, SourceName, default_data_dir
 
 if TYPE_CHECKING:
     from churn_assets.inspection import Chosen, Guess, Looked
 
 MOST_PATHS = 2
-MOST_REHEARSED_BYTES = 64 * 2**20
-"""Of a dump, packed: a larger one is not read a second time by the readers of `land`."""
+MOST_REHEARSED_ROWS = 50_000
+"""A larger dump is not read a second time by the readers of `land`."""
 
 
 def users_and_events(paths: tuple[Path, ...]) -> tuple[Path | None, Path]:
@@ -100,13 +100,12 @@ def _rehearsed(text: str, users: Looked | None, events: Looked) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / SETTINGS_FILE).write_text(text, encoding="utf-8")
         settings = Settings.load(folder)
-    left = MOST_REHEARSED_BYTES
+    sources: dict[SourceName, Looked | None] = {"users": users, "events": events}
     try:
-        for source, looked in (("users", users), ("events", events)):
-            for path in looked.files.paths if looked else ():
-                left -= path.stat().st_size
-                if left >= 0:
-                    read_dump_file(path, "users" if source == "users" else "events", settings)
+        for source, looked in sources.items():
+            if looked is not None and looked.rows_in_all <= MOST_REHEARSED_ROWS:
+                for path in looked.files.paths:
+                    read_dump_file(path, source, settings)
     except RefusedFile as refused:
         return str(refused)
     return None

@@ -15,7 +15,7 @@ from churn_assets.transforms import parsing
 
 MOST_LABELS = 60
 LONGEST_LABEL = 80
-_WHOLE_ID = r"^(0|[1-9][0-9]{0,17})(\.0+)?$"
+_WHOLE_ID = r"^[1-9][0-9]{0,17}(\.0+)?$"
 _NUMBER = r"^\s*[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?\s*$"
 
 
@@ -86,8 +86,12 @@ class Column:
 
     @cached_property
     def has_integer_ids(self) -> bool:
-        """Whether every id is a whole number without leading zeros, but for words such as null."""
+        """Whether every id is a whole number above 0 without leading zeros, but for words such as null."""
         return bool(self.is_whole.any() and (self.is_whole | self.is_missing_word).all())
+
+    @property
+    def has_whole_numbers(self) -> bool:
+        return bool(self.unique.str.strip().str.fullmatch(r"[+-]?\d+").all())
 
     @property
     def has_flags(self) -> bool:

@@ -90,7 +90,7 @@ def guessed_delimiter(text: str) -> tuple[str, str]:
     share, width, delimiter = best
     if not width:
         return ",", "no delimiter found: a single column"
-    return delimiter, f"{DELIMITERS[delimiter]} splits {share:.0%} of the first lines into {width} values"
+    return delimiter, f"{DELIMITERS[delimiter]} splits {round(100 * share)} % of the first lines into {width} values"
 
 
 def header_of(text: str, delimiter: str) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from churn_assets.inspection.columns import Column
 from churn_assets.inspection.exports import Export
+from churn_assets.inspection.roles import NAMES as ROLES
 from churn_assets.inspection.roles import plain_name
 from churn_assets.inspection.times import percent
 
@@ -171,7 +172,7 @@ def _property(found: Proposals, column: Column, event_type: Column) -> None:
     if PERSONAL.search(plain):
         found.personal.append(column.path)
         return
-    kind = _kind(column, plain)
+    kind = None if plain in ROLES else _kind(column, plain)
     have = sum(entry["_kind"] == kind for entry, _ in found.properties)
     if kind is None or have >= MOST[kind]:
         found.others.append(column.path)
@@ -271,6 +272,6 @@ def _attribute_types(column: Column, plain: str) -> Iterator[str]:
     if column.has_flags:
         yield "flag"
     if column.share(column.is_number) >= 1 and not NO_AMOUNT.search(plain) and column.distinct > 1:
-        yield "integer" if column.is_whole.all() else "number"
+        yield "integer" if column.has_whole_numbers else "number"
     if column.has_labels:
         yield "label"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import product
 
 import numpy as np
@@ -25,7 +26,9 @@ EARLIEST, LATEST = pd.Timestamp("1995-01-01"), pd.Timestamp("2100-01-01")
 """Numbers that would be times beyond these are counts or ids."""
 VALUES_TRIED = 300
 LEAST_SHARE = 0.5
-_OFFSET = r"(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}|\d{2}[+-]\d{2})\s*$"
+VALUES_PARSED = 12
+"""By Python, to sort out most patterns before columns are tried."""
+_OFFSET = r"\d[:.]\d+ ?(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)\s*$"
 _STARTS_LIKE_ISO = r"^\s*\d{4}-\d{2}-\d{2}"
 
 
@@ -88,7 +91,17 @@ def _candidates(texts: pd.Series[str]) -> list[str]:
         return ["%Y%m%d", "%Y%m%d%H%M%S", *EPOCHS]
     if texts.str.contains(r"\d", regex=True).mean() < LEAST_SHARE or texts.str.len().max() > 60:
         return []
-    return ["".join(parts) for parts in product(DATES, CLOCKS)]
+    some = [text.strip() for text in texts.head(VALUES_PARSED)]
+    patterns = ("".join(parts) for parts in product(DATES, CLOCKS))
+    return [pattern for pattern in patterns if any(_reads(text, pattern) for text in some)]
+
+
+def _reads(text: str, pattern: str) -> bool:
+    try:
+        datetime.strptime(text, pattern)
+    except ValueError:
+        return False
+    return True
 
 
 def _share(texts: pd.Series[str], timestamp_format: str) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from churn_assets.contracts.tables import QUARANTINE_REASONS
+from churn_assets.inspection.exports import Export
 from churn_assets.inspection.guess import Guess
 from churn_assets.inspection.proposals import Entry
 from churn_assets.inspection.rejects import MADE_OF
@@ -65,7 +66,7 @@ def _events(guess: Guess) -> Iterator[str]:
     yield "[sources.events]"
     yield from _written(guess.events)
     yield from _key("id_type", *guess.event_id_type)
-    yield from _times(guess.times, guess.timezone)
+    yield from _times(guess.times, guess.timezone if guess.export is None else "UTC", guess.export)
     roles = {"user_id": guess.user_id, "event_time": guess.event_time, "event_type": guess.event_type}
     if guess.event_id is None:
         yield from _key("event_id_from", list(MADE_OF), guess.event_id_evidence)
@@ -89,12 +90,11 @@ def _written(looked: Looked) -> Iterator[str]:
         yield from _key("delimiter", *looked.delimiter)
 
 
-def _times(times: Times, zone: str) -> Iterator[str]:
+def _times(times: Times, zone: str, export: Export | None = None) -> Iterator[str]:
     yield from _key("timestamp_format", times.format, times.evidence)
     if times.names_no_zone:
-        yield from _key(
-            "timezone", zone, f"{percent(times.usable - times.zoned, times.usable)} of the times name no zone"
-        )
+        why = f"{percent(times.usable - times.zoned, times.usable)} of the times name no zone"
+        yield from _key("timezone", zone, f"{why}; {export.name} exports UTC" if export else f"{why}; this is a guess")
 
 
 def _columns(source: SourceName, looked: Looked, roles: Mapping[str, Role], *, needs_id: bool = False) -> Iterator[str]:

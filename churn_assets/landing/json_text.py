@@ -22,6 +22,8 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 PLAIN = json.JSONDecoder(object_pairs_hook=unique_keys, parse_int=str, parse_float=str, parse_constant=str)
+quoted = json.JSONEncoder(ensure_ascii=False).encode
+"""A text as JSON. One encoder for all: json.dumps would make one for each text."""
 NESTED = json.JSONDecoder(object_pairs_hook=unique_keys, parse_int=Number, parse_float=Number, parse_constant=Number)
 
 
@@ -29,9 +31,10 @@ def json_text(value: Any, depth: int = 0) -> str:
     """Compact JSON text of a value of `NESTED`. Raises ValueError if it is nested too deeply."""
     if depth > DEEPEST_NESTING:
         raise ValueError("nested too deeply")
+    if isinstance(value, str):
+        return value if isinstance(value, Number) else quoted(value)
     if isinstance(value, dict):
-        inside = (f"{json.dumps(k, ensure_ascii=False)}:{json_text(v, depth + 1)}" for k, v in value.items())
-        return "{" + ",".join(inside) + "}"
+        return "{" + ",".join([f"{quoted(k)}:{json_text(v, depth + 1)}" for k, v in value.items()]) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(json_text(item, depth + 1) for item in value) + "]"
-    return value if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
+        return "[" + ",".join([json_text(item, depth + 1) for item in value]) + "]"
+    return json.dumps(value)
