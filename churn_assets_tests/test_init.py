@@ -299,3 +299,11 @@ def test_on_a_terminal_the_guesses_are_the_defaults_of_a_few_questions(tmp_path:
     initialised(tmp_path / "piped", dump)
     answered(tmp_path / "entered", dump, "\n\n\n\n")
     assert (tmp_path / "entered" / "churn.toml").read_text() == (tmp_path / "piped" / "churn.toml").read_text()
+
+
+def test_the_example_in_the_documentation_is_what_is_written(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "init.md").read_text("utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)
+    _, text = initialised(tmp_path / "data", TOOLS["Mixpanel"](tmp_path))
+    lines = {line for line in text.splitlines() if not line.startswith("product = ")}
+    assert [line for line in example.splitlines() if line not in lines and not line.startswith("product = ")] == []

@@ -14,7 +14,9 @@ from churn_assets.inspection.times import Times, times_of
 from churn_assets.transforms import parsing
 
 MOST_LABELS = 60
+LEAST_INTEGER_IDS = 0.99
 LONGEST_LABEL = 80
+LEAST_SHARE_OF_KIND = 0.5
 _WHOLE_ID = r"^[1-9][0-9]{0,17}(\.0+)?$"
 _NUMBER = r"^\s*[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?\s*$"
 
@@ -86,8 +88,11 @@ class Column:
 
     @cached_property
     def has_integer_ids(self) -> bool:
-        """Whether every id is a whole number above 0 without leading zeros, but for words such as null."""
-        return bool(self.is_whole.any() and (self.is_whole | self.is_missing_word).all())
+        """Whether ids are whole numbers above 0, but for words such as null and a few mistakes. A leading zero is none: it makes
+        another id of a text, and would be lost.
+        """
+        has_leading_zero = bool(self.unique.str.match(r"^0[0-9]").any())
+        return not has_leading_zero and self.share(self.is_whole | self.is_missing_word) >= LEAST_INTEGER_IDS
 
     @property
     def has_whole_numbers(self) -> bool:
@@ -103,4 +108,4 @@ class Column:
         """Few different texts, each often: worth counting by."""
         if not 2 <= self.distinct <= max(2, min(MOST_LABELS, self.given // 5)):
             return False
-        return bool(self.unique.str.len().max() <= LONGEST_LABEL and not self.is_number.all())
+        return bool(self.unique.str.len().max() <= LONGEST_LABEL and self.share(self.is_number) < LEAST_SHARE_OF_KIND)

@@ -163,11 +163,10 @@ def _user_of(users: Looked, in_events: Column) -> Role:
 
 
 def _id_type(columns: list[Column]) -> tuple[str, str]:
-    if all(column.has_integer_ids for column in columns):
-        return "integer", "every id is a whole number above 0"
     given = sum(column.given for column in columns)
     whole = sum(int(column.counts.to_numpy()[column.is_whole].sum()) for column in columns)
-    return "string", f"{percent(whole, given)} of {given:,} ids are whole numbers above 0 without leading zeros"
+    id_type = "integer" if all(column.has_integer_ids for column in columns) else "string"
+    return id_type, f"{percent(whole, given)} of {given:,} ids are whole numbers above 0 without leading zeros"
 
 
 def _users(users: Looked, user: Role, in_events: Column, id_type: str) -> UsersGuess:

@@ -19,7 +19,7 @@ from churn_assets.inspection.times import percent
 Entry = dict[str, Any]
 
 MOST = {"numbers": 8, "flags": 3, "labels": 3, "things": 4, "attributes": 8, "counts": 12}
-LEAST_NUMBERS = 0.95
+LEAST_NUMBERS = 0.9
 LEAST_SHARE_OF_EVENTS = 0.005
 LEAST_CONSTANT = 0.95
 """Share of users for whom an attribute has one value, of those with several events."""
