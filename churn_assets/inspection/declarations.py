@@ -82,7 +82,7 @@ def _fit(
 ) -> Fit:
     types = [entry["name"] for entry in declaration.get("event_types", ())]
     seen = set(matched.values())
-    dead = {one for one in types if one not in seen}
+    dead = {kind for kind in types if kind not in seen}
     replaced: list[tuple[str, Entry]] = []
     for table, columns in (
         ("properties", event_columns),
@@ -135,7 +135,7 @@ def _dead_measures(measures: Iterable[Entry], dead: set[str]) -> set[str]:
         events = entry.get("event", ())
         events = [events] if isinstance(events, str) else events
         uses = {entry.get("value"), *entry.get("where", {})}
-        if uses & dead or (events and all(one in dead for one in events)):
+        if uses & dead or (events and all(event in dead for event in events)):
             found.add(entry["name"])
     return found
 

@@ -33,7 +33,7 @@ class Export(BaseModel):
 def exports() -> tuple[Export, ...]:
     """All that are known."""
     written = read_toml(EXPORTS_FILE)
-    return tuple(Export(**one) for one in written["exports"])
+    return tuple(Export(**entry) for entry in written["exports"])
 
 
 def export_of(paths: Collection[str]) -> Export | None:

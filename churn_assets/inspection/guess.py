@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from churn_assets.errors import ChurnError
 from churn_assets.inspection.columns import Column
 from churn_assets.inspection.declarations import Declaration, Fit, best_fit, shipped
+from churn_assets.inspection.entries import Proposals
 from churn_assets.inspection.exports import Export, export_of
-from churn_assets.inspection.proposals import Proposals, propose
+from churn_assets.inspection.proposals import propose
 from churn_assets.inspection.rejects import rejected_events, rejected_users
 from churn_assets.inspection.roles import LEAST_DISTINCT_IDS, Role, required, role
 from churn_assets.inspection.sample import Looked
@@ -176,7 +177,7 @@ def _users(users: Looked, user: Role, in_events: Column, id_type: str) -> UsersG
     if users.malformed:
         rejects = {"malformed_row": users.malformed, **rejects}
     known = set(user.column.counts.index)
-    theirs = int(in_events.counts[[one in known for one in in_events.counts.index]].sum())
+    theirs = int(in_events.counts[[user_id in known for user_id in in_events.counts.index]].sum())
     return UsersGuess(
         users, user, signup, rejects, f"{percent(theirs, in_events.given)} of the events are of users in this file"
     )

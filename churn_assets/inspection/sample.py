@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +20,7 @@ from churn_assets.inspection.files import (
     unpacked,
 )
 from churn_assets.inspection.headers import check_header
+from churn_assets.inspection.paths import JSON, OBJECT_ROWS, Paths, with_objects
 from churn_assets.landing.csv_file import parse
 from churn_assets.landing.parquet_file import UNREADABLE, as_text
 
@@ -32,11 +30,6 @@ CSV_BYTES = 192 * 2**20
 LEAST_BYTES = 65_536
 """Of one file of a folder."""
 PARQUET_ROWS = 1_000_000
-OBJECT_ROWS = 50_000
-"""Rows of CSV or Parquet in which JSON objects are looked into."""
-DEEPEST_PATH = 4
-MOST_PATHS = 600
-"""Past this the keys are data."""
 
 
 @dataclass(frozen=True)
@@ -59,36 +52,6 @@ class Looked:
     @property
     def rows_shown(self) -> str:
         return f"{self.rows:,} rows" if self.is_whole else f"first {self.rows:,} of about {self.rows_in_all:,} rows"
-
-
-@dataclass
-class _Paths:
-    """Texts by path, filled row by row."""
-
-    columns: dict[str, list[str | None]] = field(default_factory=dict)
-    lists: set[str] = field(default_factory=set)
-
-    def add(self, value: dict[str, Any], row: int, prefix: str = "", depth: int = 1) -> None:
-        for key, inside in value.items():
-            path = f"{prefix}{key}"
-            if isinstance(inside, dict):
-                if depth < DEEPEST_PATH:
-                    self.add(inside, row, f"{path}.", depth + 1)
-            elif isinstance(inside, list):
-                self.lists.add(path)
-            else:
-                column = self.columns.get(path)
-                if column is None:
-                    if len(self.columns) >= MOST_PATHS:
-                        continue
-                    column = self.columns[path] = []
-                column += [None] * (row - len(column))
-                column.append(_plain(inside))
-
-    def finished(self, rows: int) -> Iterator[Column]:
-        for path, texts in self.columns.items():
-            padded = [*map(_valid, texts), *[None] * (rows - len(texts))]
-            yield Column(path, pa.chunked_array([pa.array(padded, pa.string())]))
 
 
 def look(path: Path) -> Looked:
@@ -144,13 +107,13 @@ def _lines_past(path: Path, start: int) -> int:
 
 
 def _json_lines(files: SourceFiles, texts: list[tuple[Path, str]]) -> Looked:
-    paths, rows, malformed = _Paths(), 0, 0
+    paths, rows, malformed = Paths(), 0, 0
     for _, text in texts:
         for line in text.split("\n"):
             if not line.strip():
                 continue
             try:
-                value = _JSON.decode(line.strip())
+                value = JSON.decode(line.strip())
             except (ValueError, RecursionError):
                 malformed += 1
                 continue
@@ -177,7 +140,7 @@ def _csv(files: SourceFiles, texts: list[tuple[Path, str]]) -> Looked:
         tables.append(table.slice(1).rename_columns(_without_repeats(header)))
         malformed += len(bad)
     table = pa.concat_tables(tables, promote_options="default")
-    columns, lists = _with_objects((name, table[name]) for name in table.column_names)
+    columns, lists = with_objects((name, table[name]) for name in table.column_names)
     return Looked(files, columns, len(table) + malformed, 0, malformed, delimiter=delimiter, lists=lists)
 
 
@@ -210,7 +173,7 @@ def _parquet(files: SourceFiles) -> Looked:
         raise ChurnError(
             f"{files.shown} holds files whose columns are of different types; export them alike."
         ) from None
-    columns, lists = _with_objects((name, _column_text(table[name])) for name in table.column_names)
+    columns, lists = with_objects((name, _column_text(table[name])) for name in table.column_names)
     return Looked(files, columns, len(table), rows_in_all, lists=lists)
 
 
@@ -221,40 +184,3 @@ def _column_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return as_text(column)
     except UNREADABLE:
         return pa.chunked_array([pa.nulls(len(column), pa.string())])
-
-
-def _with_objects(named: Iterable[tuple[str, pa.ChunkedArray]]) -> tuple[dict[str, Column], tuple[str, ...]]:
-    """Columns by path. A column of JSON objects is replaced by what lies in them."""
-    columns: dict[str, Column] = {}
-    lists: set[str] = set()
-    for name, texts in named:
-        first = next((text for text in texts.slice(0, OBJECT_ROWS).to_pylist() if text and text.strip()), "")
-        if not first.lstrip().startswith(("{", "[")):
-            columns[name] = Column(name, texts)
-            continue
-        paths, rows = _Paths(), 0
-        for text in texts.slice(0, OBJECT_ROWS).to_pylist():
-            try:
-                value = _JSON.decode(text) if text else None
-            except (ValueError, RecursionError):
-                value = None
-            if isinstance(value, dict):
-                paths.add(value, rows, f"{name}.")
-            elif isinstance(value, list):
-                lists.add(name)
-            rows += 1
-        columns |= {column.path: column for column in paths.finished(rows)}
-        lists |= paths.lists
-    return columns, tuple(sorted(lists))
-
-
-_JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
-
-
-def _plain(value: Any) -> str | None:
-    return ("true" if value else "false") if isinstance(value, bool) else value
-
-
-def _valid(text: str | None) -> str | None:
-    """Half a surrogate pair is no text."""
-    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

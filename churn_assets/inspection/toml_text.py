@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from churn_assets.contracts.tables import QUARANTINE_REASONS
+from churn_assets.inspection.entries import Entry
 from churn_assets.inspection.exports import Export
 from churn_assets.inspection.guess import Guess
-from churn_assets.inspection.proposals import Entry
 from churn_assets.inspection.rejects import MADE_OF
 from churn_assets.inspection.roles import Role
 from churn_assets.inspection.sample import Looked
@@ -194,14 +194,14 @@ def _comment(text: str) -> Iterator[str]:
 
 def _value(value: object) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_bare_or_quoted(key)} = {_value(one)}" for key, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{_bare_or_quoted(key)} = {_value(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return _array(value)
     return _quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _array(values: Iterable[Any]) -> str:
-    texts = [_value(one) for one in values]
+    texts = [_value(item) for item in values]
     line = f"[{', '.join(texts)}]"
     if len(line) < WIDTH - 20:
         return line

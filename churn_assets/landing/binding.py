@@ -110,12 +110,12 @@ class Binder:
         columns = {m.column: n for n, m in enumerate(matches) if m.column is not None}
         extra = tuple((m.name, n) for n, m in enumerate(matches) if m.column is None)
         nested = self._nested(matches)
-        inside = {one.column for one in nested}
+        inside = {path.column for path in nested}
         renamed = [(m.name, m.column) for m in matches if m.column is not None and m.is_renamed]
         drift = Drift(
             added=tuple(name for name, _ in extra),
             missing=tuple(n for n in OPTIONAL_SOURCE_COLUMNS[self.source] if n not in columns and n not in inside),
-            renamed=(*renamed, *((one.name, one.column) for one in nested)),
+            renamed=(*renamed, *((path.name, path.column) for path in nested)),
         )
         self._apply_policy(drift)
         return Binding(columns, extra, drift, nested)
@@ -138,7 +138,7 @@ class Binder:
         )
 
     def _require(self, matches: Sequence[Match], hint: str) -> None:
-        found = {match.column for match in matches} | {one.column for one in self._nested(matches)}
+        found = {match.column for match in matches} | {path.column for path in self._nested(matches)}
         if missing := [name for name in required_columns(self.source, self.settings) if name not in found]:
             raise self.refuse(
                 f"has {_columns(len(matches))} but lacks required {', '.join(missing)}; {hint}, "

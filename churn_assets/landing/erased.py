@@ -81,7 +81,7 @@ class Erased:
             at = read.binding.columns[USER_ID]
             if self.id_type == "string":
                 return parts
-            if not any(one.column == USER_ID for one in read.binding.nested):
+            if not any(path.column == USER_ID for path in read.binding.nested):
                 return parts[at : at + 1]
             keys = "|".join(map(re.escape, binder.names_in_values(USER_ID)))
             return re.findall(rf'"(?:{keys})"+\s*:[\s"]*([^\s",}}]+)', line)

@@ -52,7 +52,7 @@ def read_jsonl(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
         for position, value in zip(layout, values, strict=True):
             columns[position][number] = value
     renamed = [(m.name, m.column) for m in spellings.values() if m.column is not None and m.is_renamed]
-    renamed += [(one.name, one.column) for one in binding.nested]
+    renamed += [(path.name, path.column) for path in binding.nested]
     drift = replace(binding.drift, renamed=tuple(dict.fromkeys(renamed)))
     return with_nested(
         ReadRows(

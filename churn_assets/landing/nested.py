@@ -29,9 +29,9 @@ def with_nested(rows: ReadRows) -> ReadRows:
         return rows
     columns = list(rows.columns)
     bound = dict(rows.binding.columns)
-    found: dict[str, list[str | None]] = {one.column: [None] * rows.count for one in rows.binding.nested}
-    for position in dict.fromkeys(one.position for one in rows.binding.nested):
-        paths = [one for one in rows.binding.nested if one.position == position]
+    found: dict[str, list[str | None]] = {path.column: [None] * rows.count for path in rows.binding.nested}
+    for position in dict.fromkeys(path.position for path in rows.binding.nested):
+        paths = [path for path in rows.binding.nested if path.position == position]
         rest = [_taken(text, row, paths, found) for row, text in enumerate(columns[position].to_pylist())]
         columns[position] = pa.chunked_array([pa.array(rest, pa.string())])
     for column, values in found.items():
