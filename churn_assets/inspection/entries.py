@@ -49,7 +49,7 @@ class Proposals:
 
     def name_of(self, text: str, ending: str = "") -> str:
         """A free name for `text`, such as a column of a table may have."""
-        stem = re.sub(r"^[0-9]", "n_", plain_name(text))[:LONGEST_NAME].strip("_") or "unnamed"
+        stem = re.sub(r"^(?=[0-9])", "n_", plain_name(text))[:LONGEST_NAME].strip("_") or "unnamed"
         name = f"{stem}{ending}"
         number = 2
         while name in self.taken or name in KEYWORDS:
