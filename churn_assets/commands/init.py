@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
+from churn_assets.commands.display import console
+from churn_assets.commands.options import users_and_events
 from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.files import replace_content
 from churn_assets.settings import SETTINGS_FILE, Settings, SourceName, default_data_dir
@@ -20,16 +22,8 @@ from churn_assets.settings import SETTINGS_FILE, Settings, SourceName, default_d
 if TYPE_CHECKING:
     from churn_assets.inspection import Chosen, Guess, Looked
 
-MOST_PATHS = 2
 MOST_REHEARSED_ROWS = 50_000
 """A larger dump is not read a second time by the readers of `land`."""
-
-
-def users_and_events(paths: tuple[Path, ...]) -> tuple[Path | None, Path]:
-    """What `[USERS] EVENTS` on a command line names."""
-    if len(paths) > MOST_PATHS:
-        raise click.UsageError("Name one file or folder (EVENTS), or two (USERS EVENTS).")
-    return (paths[0] if len(paths) == MOST_PATHS else None), paths[-1]
 
 
 @click.command()
@@ -41,7 +35,6 @@ def init(data: Path | None, paths: tuple[Path, ...], replace: bool) -> None:
 
     Each is a file or a folder of files: CSV, JSON Lines or Parquet, gzipped or not.
     """
-    from churn_assets.cli import console
     from churn_assets.inspection import Chosen, churn_toml, guess, look
 
     folder = Path(data or default_data_dir())
@@ -121,7 +114,6 @@ def _write(place: Path, text: str) -> None:
 
 
 def _show(guessed: Guess, place: Path) -> None:
-    from churn_assets.cli import console
 
     counts = guessed.event_counts
     if guessed.export:

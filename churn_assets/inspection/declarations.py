@@ -11,6 +11,8 @@ from typing import Any
 from churn_assets.inspection.columns import Column
 from churn_assets.inspection.roles import plain_name
 from churn_assets.inspection.times import percent
+from churn_assets.product import read_product, shipped_products
+from churn_assets.product.entries import KINDS
 from churn_assets.settings import read_toml
 
 BLANK = "blank"
@@ -40,8 +42,15 @@ class Fit:
 
 @cache
 def shipped() -> Mapping[str, Declaration]:
-    """The declarations that come with the package, by name."""
-    return {path.stem: read_toml(path) for path in sorted(PRODUCTS_DIR.glob("*.toml")) if path.stem != BLANK}
+    """The declarations that come with the package, by name, each feature with the name it goes by."""
+    found = {}
+    for name in shipped_products():
+        if name != BLANK:
+            raw = read_toml(PRODUCTS_DIR / f"{name}.toml")
+            names = [feature.name for feature in read_product(name).features]
+            features = [{**entry, "name": own} for entry, own in zip(raw["features"], names, strict=True)]
+            found[name] = {**raw, "features": features}
+    return found
 
 
 def best_fit(
@@ -82,7 +91,7 @@ def _fit(
 ) -> Fit:
     types = [entry["name"] for entry in declaration.get("event_types", ())]
     seen = set(matched.values())
-    dead = {kind for kind in types if kind not in seen}
+    dead = {("event_types", kind) for kind in types if kind not in seen}
     replaced: list[tuple[str, Entry]] = []
     for table, columns in (
         ("properties", event_columns),
@@ -91,17 +100,13 @@ def _fit(
         for entry in declaration.get(table, ()):
             found = _place(entry, columns)
             if found is None:
-                dead.add(entry["name"])
+                dead.add((table, entry["name"]))
             elif found != entry.get("from", entry["name"]):
                 replaced.append((table, {**entry, "from": found}))
-    dead |= _dead_measures(declaration.get("measures", ()), dead)
-    dead |= _dead_features(declaration.get("features", ()), dead)
-    every = {
-        entry["name"]
-        for table in ("attributes", "properties", "event_types", "measures", "features")
-        for entry in declaration.get(table, ())
-        if "name" in entry
-    }
+    dead = _with_users(declaration, dead)
+    replaced = [(table, entry) for table, entry in replaced if (table, entry["name"]) not in dead]
+    replaced += [("event_types", entry) for entry in _without(declaration.get("event_types", ()), dead)]
+    every = {entry["name"] for table in KINDS for entry in declaration.get(table, ())}
     return Fit(
         name,
         f"knows {len(seen)} of its {len(types)} event types here, which are {percent(covered, total)} of the events",
@@ -109,8 +114,68 @@ def _fit(
         frozenset(matched),
         {given: declared for given, declared in matched.items() if given != declared},
         tuple(replaced),
-        tuple(sorted(dead)),
+        tuple(f"{table}.{own}" for table, own in sorted(dead)),
     )
+
+
+def _with_users(declaration: Declaration, dead: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The dead entries, and those that use one of them; a measure of several event types lives while one of them is seen."""
+    dead = set(dead)
+    while True:
+        gone = {table: {name for kind, name in dead if kind == table} for table in KINDS}
+        inputs = gone["properties"] | gone["attributes"]
+        more = {
+            *(
+                ("attributes", entry["name"])
+                for entry in declaration.get("attributes", ())
+                if _used(entry) & gone["attributes"]
+            ),
+            *(
+                ("measures", entry["name"])
+                for entry in declaration.get("measures", ())
+                if _used(entry) & (inputs | gone["measures"])
+                or (_events(entry) and _events(entry) <= gone["event_types"])
+            ),
+            *(
+                ("features", entry["name"])
+                for entry in declaration.get("features", ())
+                if _used(entry) & (gone["measures"] | gone["attributes"])
+            ),
+        }
+        if more <= dead:
+            return dead
+        dead |= more
+
+
+def _used(entry: Entry) -> set[str]:
+    """Names of other entries that an entry uses, wherever in it they stand."""
+    return set().union(
+        *(_texts(value) for key, value in entry.items() if key not in ("name", "event", "values", "meaning"))
+    )
+
+
+def _texts(value: object) -> set[str]:
+    if isinstance(value, Mapping):
+        return set().union(*({str(key)} | _texts(inner) for key, inner in value.items()))
+    if isinstance(value, list):
+        return set().union(*map(_texts, value))
+    return {value} if isinstance(value, str) else set()
+
+
+def _events(entry: Entry) -> set[str]:
+    events = entry.get("event", [])
+    return {events} if isinstance(events, str) else set(events)
+
+
+def _without(event_types: Iterable[Entry], dead: set[tuple[str, str]]) -> list[Entry]:
+    """Event types that need or keep a dead property, without it."""
+    gone = {name for table, name in dead if table == "properties"}
+    changed = []
+    for entry in event_types:
+        lists = {key: [name for name in entry[key] if name not in gone] for key in ("needs", "keeps") if key in entry}
+        if ("event_types", entry["name"]) not in dead and any(lists[key] != entry[key] for key in lists):
+            changed.append({**entry, **lists})
+    return changed
 
 
 def _matched(declaration: Declaration, event_counts: Mapping[str, int]) -> dict[str, str]:
@@ -127,24 +192,3 @@ def _place(entry: Entry, columns: Mapping[str, Column]) -> str | None:
         return declared
     named = [path for path in by_case.values() if plain_name(columns[path].last_key) == plain_name(entry["name"])]
     return min(named, key=lambda path: (path.count("."), path), default=None)
-
-
-def _dead_measures(measures: Iterable[Entry], dead: set[str]) -> set[str]:
-    found = set()
-    for entry in measures:
-        events = entry.get("event", ())
-        events = [events] if isinstance(events, str) else events
-        uses = {entry.get("value"), *entry.get("where", {})}
-        if uses & dead or (events and all(event in dead for event in events)):
-            found.add(entry["name"])
-    return found
-
-
-def _dead_features(features: Iterable[Entry], dead: set[str]) -> set[str]:
-    """Named features of dropped measures. One without a name is known by its measure, and goes with it."""
-    found = set()
-    for entry in features:
-        uses = {entry.get("of"), entry.get("since"), *entry.get("ratio", ())}
-        if "name" in entry and uses & dead:
-            found.add(entry["name"])
-    return found

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from churn_assets.contracts.tables import QUARANTINE_REASONS
+from churn_assets.contracts.declared import UNREADABLE, UNTIMELY
 from churn_assets.inspection.entries import Entry
 from churn_assets.inspection.exports import Export
 from churn_assets.inspection.guess import Guess
@@ -21,6 +21,7 @@ WIDTH = 120
 MOST_EVENT_TYPES = 50
 MOST_NAMES = 30
 NO_COLUMN = "extra"
+REASONS = {**UNREADABLE, **UNTIMELY}
 
 
 def churn_toml(guess: Guess) -> str:
@@ -123,7 +124,7 @@ def _rejects(looked: Looked, rejects: Mapping[str, int], copies: int) -> Iterato
         f"Of the {looked.rows_shown} would be quarantined:" if rejects else f"Of the {looked.rows_shown}:"
     )
     for reason, count in rejects.items():
-        yield from _comment(f"  {count:,} {reason}: {QUARANTINE_REASONS[reason]}")
+        yield from _comment(f"  {count:,} {reason}: {REASONS[reason]}")
     if copies:
         yield from _comment(f"  {copies:,} are copies of an earlier row, which are dropped and counted.")
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from churn_assets.contracts.tables import OPTIONAL_SOURCE_COLUMNS, REQUIRED_SOURCE_COLUMNS, SOURCE_COLUMNS
 from churn_assets.errors import RefusedFile
+from churn_assets.product import Product
 from churn_assets.settings import EventsSettings, SourceName, SourceSettings
 
 Refuse = Callable[[str], RefusedFile]
@@ -62,20 +62,23 @@ class Binding:
 
 
 class Binder:
-    """Matches names of one file to the contract of `source`."""
+    """Matches names of one file to the columns that `product` has of `source`."""
 
-    def __init__(self, source: SourceName, settings: SourceSettings, refuse: Refuse) -> None:
+    def __init__(self, source: SourceName, settings: SourceSettings, product: Product, refuse: Refuse) -> None:
         self.source, self.settings, self.refuse = source, settings, refuse
-        self._known: dict[str, tuple[str, str | None]] = {name: (name, name) for name in SOURCE_COLUMNS[source]}
+        self.required, self._optional = required_columns(product, source, settings), product.optional_columns(source)
+        columns = (*self.required, *self._optional)
+        self._columns = frozenset(columns)
+        self._known: dict[str, tuple[str, str | None]] = {name: (name, name) for name in columns}
         for alias in settings.columns.get(NO_COLUMN, ()):
             self._known[alias.strip().casefold()] = (alias.strip(), None)
-        for column, aliases in settings.columns.items():
+        for column, aliases in {**product.aliases(source), **settings.columns}.items():
             if column == NO_COLUMN:
                 continue
-            if column not in SOURCE_COLUMNS[source]:
+            if column not in columns:
                 raise refuse(
                     f"cannot be bound, as [sources.{source}.columns] names {column!r}, which is no column of {source}; "
-                    f"use one of {', '.join(SOURCE_COLUMNS[source])}"
+                    f"use one of {', '.join(columns)}"
                 )
             for alias in aliases:
                 known = self._known.setdefault(alias.strip().casefold(), (alias.strip(), column))
@@ -93,7 +96,7 @@ class Binder:
             name=name,
             column=column,
             # A blank in front, which no name has, where a name is a contract column's but the column is not.
-            identity=column or (f" {folded}" if folded in SOURCE_COLUMNS[self.source] else folded),
+            identity=column or (f" {folded}" if folded in self._columns else folded),
             is_renamed=column is not None and folded != column,
             is_repaired=raw != expected,
         )
@@ -114,7 +117,7 @@ class Binder:
         renamed = [(m.name, m.column) for m in matches if m.column is not None and m.is_renamed]
         drift = Drift(
             added=tuple(name for name, _ in extra),
-            missing=tuple(n for n in OPTIONAL_SOURCE_COLUMNS[self.source] if n not in columns and n not in inside),
+            missing=tuple(name for name in self._optional if name not in columns and name not in inside),
             renamed=(*renamed, *((path.name, path.column) for path in nested)),
         )
         self._apply_policy(drift)
@@ -139,7 +142,7 @@ class Binder:
 
     def _require(self, matches: Sequence[Match], hint: str) -> None:
         found = {match.column for match in matches} | {path.column for path in self._nested(matches)}
-        if missing := [name for name in required_columns(self.source, self.settings) if name not in found]:
+        if missing := [name for name in self.required if name not in found]:
             raise self.refuse(
                 f"has {_columns(len(matches))} but lacks required {', '.join(missing)}; {hint}, "
                 f"or give the source's own names under [sources.{self.source}.columns] in churn.toml"
@@ -171,10 +174,10 @@ class Binder:
             )
 
 
-def required_columns(source: SourceName, settings: SourceSettings) -> tuple[str, ...]:
+def required_columns(product: Product, source: SourceName, settings: SourceSettings) -> tuple[str, ...]:
     """Columns that each file of the source must have. An id that is made of other columns is none."""
     is_made = isinstance(settings, EventsSettings) and settings.event_id_from
-    return tuple(name for name in REQUIRED_SOURCE_COLUMNS[source] if not (is_made and name == "event_id"))
+    return tuple(name for name in product.required_columns(source) if not (is_made and name == "event_id"))
 
 
 def header_repairs(matches: Sequence[Match]) -> int:
