@@ -28,7 +28,7 @@ Entry = dict[str, Any]
 @dataclass(frozen=True)
 class Fit:
     """A declaration and how the dump feeds it. `values`: event type as delivered -> as declared; `replaced`: entries of it that
-    are found elsewhere in the dump, by table; `drop`: names of entries that nothing feeds.
+    are found elsewhere in the dump, by table; `drop`: names of entries that nothing feeds; `feeding`: columns that feed others.
     """
 
     product: str
@@ -38,6 +38,7 @@ class Fit:
     values: Mapping[str, str] | None = None
     replaced: tuple[tuple[str, Entry], ...] = ()
     drop: tuple[str, ...] = ()
+    feeding: frozenset[str] = frozenset()
 
 
 @cache
@@ -93,6 +94,7 @@ def _fit(
     seen = set(matched.values())
     dead = {("event_types", kind) for kind in types if kind not in seen}
     replaced: list[tuple[str, Entry]] = []
+    feeding: set[str] = set()
     for table, columns in (
         ("properties", event_columns),
         ("attributes", event_columns if user_columns is None else user_columns),
@@ -101,7 +103,9 @@ def _fit(
             found = _place(entry, columns)
             if found is None:
                 dead.add((table, entry["name"]))
-            elif found != entry.get("from", entry["name"]):
+                continue
+            feeding.add(found.casefold())
+            if found != entry.get("from", entry["name"]):
                 replaced.append((table, {**entry, "from": found}))
     dead = _with_users(declaration, dead)
     replaced = [(table, entry) for table, entry in replaced if (table, entry["name"]) not in dead]
@@ -115,6 +119,7 @@ def _fit(
         {given: declared for given, declared in matched.items() if given != declared},
         tuple(replaced),
         tuple(f"{table}.{own}" for table, own in sorted(dead)),
+        frozenset(feeding),
     )
 
 
@@ -172,7 +177,9 @@ def _without(event_types: Iterable[Entry], dead: set[tuple[str, str]]) -> list[E
     gone = {name for table, name in dead if table == "properties"}
     changed = []
     for entry in event_types:
-        lists = {key: [name for name in entry[key] if name not in gone] for key in ("needs", "keeps") if key in entry}
+        lists: dict[str, list[str]] = {
+            key: [name for name in entry[key] if name not in gone] for key in ("needs", "keeps") if key in entry
+        }
         if ("event_types", entry["name"]) not in dead and any(lists[key] != entry[key] for key in lists):
             changed.append({**entry, **lists})
     return changed

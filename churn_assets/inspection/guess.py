@@ -104,10 +104,11 @@ def guess(
         counts,
         user_id.column,
         export,
-        used=used | {str(entry["from"]) for _, entry in fit.replaced},
+        used=used | {path for path in events.columns if path.casefold() in fit.feeding},
         known=fit.names,
         known_types=fit.event_types,
-        user_columns=user_columns,
+        spelling=fit.values or {},
+        user_columns=None if user_columns is None else _free(user_columns, fit.feeding),
     )
     return Guess(
         events,
@@ -186,6 +187,10 @@ def _users(users: Looked, user: Role, in_events: Column, id_type: str) -> UsersG
 def _attribute_columns(users: UsersGuess) -> dict[str, Column]:
     used = (users.user_id.column.path, users.signup_date.column.path)
     return {path: column for path, column in users.looked.columns.items() if path not in used}
+
+
+def _free(columns: Mapping[str, Column], feeding: frozenset[str]) -> dict[str, Column]:
+    return {path: column for path, column in columns.items() if path.casefold() not in feeding}
 
 
 def _event_id_evidence(events: Looked, found: Role | None, copies: int) -> str:

@@ -11,6 +11,7 @@ from churn_assets.inspection.exports import Export
 from churn_assets.inspection.roles import NAMES as ROLES
 from churn_assets.inspection.roles import plain_name
 from churn_assets.inspection.times import percent
+from churn_assets.transforms import parsing
 
 MOST = {"numbers": 8, "flags": 3, "labels": 3, "things": 4}
 MOST_COUNTS = 12
@@ -30,6 +31,7 @@ def propose(
     used: Iterable[str],
     known: Iterable[str],
     known_types: Iterable[str],
+    spelling: Mapping[str, str],
     user_columns: Mapping[str, Column] | None,
 ) -> Proposals:
     """Of events in `columns`, but for those `used` and the entries and event types already `known`; attributes come from
@@ -49,7 +51,7 @@ def propose(
     for column in free:
         if column.path.startswith(skipped) or column.times is not None:
             continue
-        _property(found, column, event_type)
+        _property(found, column, event_type, spelling)
     return found
 
 
@@ -61,7 +63,7 @@ def _counts(found: Proposals, counts: Mapping[str, int], known: set[str]) -> Non
         found.measure(measure, f"{counts[name]:,} events", since=number < 3)
 
 
-def _property(found: Proposals, column: Column, event_type: Column) -> None:
+def _property(found: Proposals, column: Column, event_type: Column, spelling: Mapping[str, str]) -> None:
     plain = plain_name(column.last_key)
     if PERSONAL.search(plain):
         found.personal.append(column.path)
@@ -80,7 +82,7 @@ def _property(found: Proposals, column: Column, event_type: Column) -> None:
         entry["bad"] = "null"
         evidence += f"; {bad:,} are no numbers and become null"
     found.properties.append((entry, evidence))
-    event = _events_with(column, event_type)
+    event = _events_with(column, event_type, spelling)
     of = {"event": event} if event else {}
     if kind == "numbers":
         found.measure({"name": found.name_of(name, "_sum"), **of, "agg": "sum", "value": name}, evidence)
@@ -115,9 +117,12 @@ def _type(column: Column, kind: str) -> str:
     return {"flags": "flag", "labels": "label", "things": "text"}[kind]
 
 
-def _events_with(column: Column, event_type: Column) -> list[str]:
-    """The event types that have the column, if they are few of several."""
+def _events_with(column: Column, event_type: Column, spelling: Mapping[str, str]) -> list[str]:
+    """The event types that have the column, as the declaration spells them, if they are few of several."""
     rows = min(column.rows, event_type.rows)
     types = event_type.texts[:rows]
     having = types[column.texts[:rows].fillna("").str.strip() != ""].dropna().unique()
-    return sorted(having) if 0 < len(having) <= MOST_TYPES_NAMED and len(having) < types.nunique() else []
+    names = {name for text in having if (name := parsing.normalised(str(text))) is not None}
+    if not 0 < len(names) <= MOST_TYPES_NAMED or len(having) == types.nunique():
+        return []
+    return sorted({spelling.get(name, name) for name in names})
