@@ -44,8 +44,10 @@ class Judged:
             return NOT_PUBLISHED
         if self.is_asked:
             return "asked for"
-        if self.has_other_inputs or self.is_touched:
+        if self.has_other_inputs:
             return "new inputs"
+        if self.is_touched:
+            return "what it reads is computed again"
         changes = self.changes.get(table)
         if changes is None:
             return "new code"
