@@ -164,7 +164,7 @@ def _made(feature: Feature, window: int, measures: Mapping[str, DailyColumn]) ->
         is_activity = of.name == TOTAL_EVENTS
         what = "with an event" if is_activity else f"on which {of.name} is above 0"
         return FeatureColumn(
-            *("active_days_{window}d" if is_activity else f"{of.name}_days_{window}d", "integer", "days"),
+            *(f"active_days_{window}d" if is_activity else f"{of.name}_days_{window}d", "integer", "days"),
             *(ACTIVE_DAY if is_activity else source, window, f"Days {what} among the last {window}", "days", 0, window),
             of=(of.name,),
         )
