@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from churn_assets.contracts.features import FEATURES
 from click import Group
 from pydantic import BaseModel
 
 from churn_assets.cli import cli
 from churn_assets.contracts import contracts
 from churn_assets.contracts.__main__ import features_page, tables_page
-from churn_assets.contracts.features import FEATURES
 from churn_assets.settings import Settings, SourceSettings, tomllib
 
 ROOT = Path(__file__).parents[1]

@@ -9,12 +9,12 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
+from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
 import oracles_evaluation as oracles
-from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
 from churn_assets.evaluation import (
     Evaluation,
     NothingToLearn,

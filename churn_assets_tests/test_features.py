@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from churn_assets.contracts.features import FEATURES, SEGMENTS, WINDOWS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oracles
 import oracles_features
-from churn_assets.contracts.features import FEATURES, SEGMENTS, WINDOWS
 from churn_assets.transforms import feature_catalogue, user_features
 from frames import Row, admitted, contract, frame, records, same_rows, stacked
 

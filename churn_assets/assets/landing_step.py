@@ -112,9 +112,12 @@ class LandingStep:
 
     def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
         landing_dir = deployment.settings.landing_dir
-        own, erased = deployment.settings.source(self.source), Erased.of(deployment.settings)
+        settings, erased = deployment.settings, Erased.of(deployment.settings)
+        own, product = settings.source(self.source), settings.declaration
         for path in delivered_files(landing_dir, self.source, day):
-            file = read_file(path, source=self.source, settings=own, landing_dir=landing_dir, erased=erased)
+            file = read_file(
+                path, source=self.source, settings=own, product=product, landing_dir=landing_dir, erased=erased
+            )
             yield _Landed(day, path.relative_to(landing_dir).as_posix(), file)
 
     def _blocks(self, deployment: Deployment, days: DayRange) -> Iterator[DayRange]:

@@ -41,9 +41,9 @@ def all_checks(settings: Settings) -> list[Check]:
     return [
         *invariants(),
         *metrics_invariants(),
-        *features_invariants(),
+        *features_invariants(settings),
         *labels_invariants(),
-        *canaries(),
+        *canaries(settings),
         *volume_checks(),
         *drift_checks(settings),
         *warnings(settings),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 
-from churn_assets.product.entries import Attribute, Feature, Measure
+from churn_assets.product.entries import Attribute, Feature
 from churn_assets.product.measures import ACTIVE_DAY, TOTAL_EVENTS, DailyColumn, parts_of_mean
 
 WINDOWS = (7, 14, 30)
@@ -46,8 +46,8 @@ class FeatureColumn:
     """Measures (or the attribute) it is computed from: of a ratio the parts, of a weighted mean the mean and its weight."""
     whole: tuple[str, ...] = ()
     """Of a ratio, what the parts are divided by."""
-    longer_days: int = 0
-    """Of a trend, the window it is held against."""
+    shorter_days: int = 0
+    """Of a trend, the window that is held against the whole of `window_days`."""
     most: float | None = None
     pii: bool = False
 
@@ -130,7 +130,7 @@ def _expanded(feature: Feature, window: int, measures: Mapping[str, DailyColumn]
         version=feature.version,
         of=made.of,
         whole=made.whole,
-        longer_days=made.longer_days,
+        shorter_days=made.shorter_days,
         most=feature.most,
         pii=feature.pii or any(measures[name].pii for name in (*made.of, *made.whole) if name in measures),
     )
@@ -247,7 +247,7 @@ def _trend(feature: Feature, of: DailyColumn) -> FeatureColumn:
         f"{of.noun} a day over the last {short} days / over the last {longer}: above 1 is picking up; null if none in {longer} days",
         *("ratio", 0, None, True),
         of=(of.name,),
-        longer_days=longer,
+        shorter_days=short,
     )
 
 

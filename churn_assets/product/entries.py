@@ -107,6 +107,8 @@ class Attribute(Entry):
     type: Literal["label", "flag", "integer", "number", "date"]
     from_: str | None = Field(default=None, alias="from")
     """A source column, or a path into a JSON value. None: the column of this name."""
+    aliases: Names = ()
+    """Other names that the column may have at the source, unless a deployment gives its own."""
     values: Names | None = None
     """Labels of the product; any other is missing, and counted as a repair. None: any label."""
     values_setting: str | None = None
@@ -150,6 +152,8 @@ class Property(Entry):
     type: Literal["number", "integer", "flag", "label", "text", "time"]
     from_: str | None = Field(default=None, alias="from")
     """A source column, or a path into a JSON value. None: the column of this name."""
+    aliases: Names = ()
+    """Other names that the column may have at the source, unless a deployment gives its own."""
     scale: Annotated[float, BeforeValidator(_fraction)] = 1.0
     """What a delivered number is multiplied by."""
     unit: str = ""

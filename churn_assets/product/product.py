@@ -58,12 +58,20 @@ class Product:
 
     def source_columns(self, source: str) -> tuple[str, ...]:
         """Columns of a raw table that the source delivers under their own names: the keys, and entries without `from`."""
-        keys = USER_KEYS if source == "users" else EVENT_KEYS
-        return (*keys, *self.optional_columns(source))
+        return (*self.required_columns(source), *self.optional_columns(source))
+
+    def required_columns(self, source: str) -> tuple[str, ...]:
+        return USER_KEYS if source == "users" else EVENT_KEYS
 
     def optional_columns(self, source: str) -> tuple[str, ...]:
-        entries: Sequence[Attribute | Property] = self.attributes if source == "users" else self.properties
-        return tuple(entry.name for entry in entries if entry.from_ is None)
+        return tuple(entry.name for entry in self.entries_of(source) if entry.from_ is None)
+
+    def aliases(self, source: str) -> dict[str, tuple[str, ...]]:
+        """Other names of a source's columns."""
+        return {entry.name: entry.aliases for entry in self.entries_of(source) if entry.aliases and entry.from_ is None}
+
+    def entries_of(self, source: str) -> tuple[Attribute, ...] | tuple[Property, ...]:
+        return self.attributes if source == "users" else self.properties
 
     def path_of(self, entry: Attribute | Property, source: str) -> tuple[str, ...]:
         """Where an entry's value stands: a raw column, or `extra` and the keys below it."""
@@ -164,11 +172,15 @@ def _measure_faults(product: Product) -> Iterator[str]:
                 yield f"{of} counts event '{name}', which is no event type{_near(name, product.event_vocabulary)}"
         if measure.value and measure.value not in properties:
             yield f"{of} has value '{measure.value}', which is no property{_near(measure.value, properties)}"
-        elif measure.value and agg in ("sum", "mean") and properties[measure.value].type not in NUMERIC:
-            yield f"{of} has agg {agg}, which does not fit '{measure.value}' of type {properties[measure.value].type}"
-        elif measure.value and agg in ("min", "max") and properties[measure.value].type not in (*NUMERIC, "time"):
-            yield f"{of} has agg {agg}, which does not fit '{measure.value}' of type {properties[measure.value].type}"
-        elif measure.value and agg == "distinct" and properties[measure.value].type not in ("label", "text", "integer"):
+        elif (
+            (measure.value and agg in ("sum", "mean") and properties[measure.value].type not in NUMERIC)
+            or (measure.value and agg in ("min", "max") and properties[measure.value].type not in (*NUMERIC, "time"))
+            or (
+                measure.value
+                and agg == "distinct"
+                and properties[measure.value].type not in ("label", "text", "integer")
+            )
+        ):
             yield f"{of} has agg {agg}, which does not fit '{measure.value}' of type {properties[measure.value].type}"
         for condition in measure.where:
             if condition.key not in comparable:

@@ -12,11 +12,12 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from churn_assets.contracts.tables import KNOWN_EVENT_TYPES
+from churn_assets.product import read_product
 from churn_assets.errors import ChurnError
 from churn_assets.synthetic.randomness import Floats, Ints, Purpose, bell, stream, whole
 from churn_assets.synthetic.users import COURSES, Users
 
+KNOWN_EVENT_TYPES = read_product().event_vocabulary
 LOGIN, ENROLL, VIDEO, QUIZ, PAID, PAYMENT_FAILED, TICKET = range(len(KNOWN_EVENT_TYPES))
 """Event types by their place in KNOWN_EVENT_TYPES."""
 NONE = -1

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn_assets.contracts.tables import KNOWN_EVENT_TYPES
 from churn_assets.errors import ChurnError
 from churn_assets.landing.incoming import incoming, publish
+from churn_assets.product import read_product
 from churn_assets.settings import SourceName
 from churn_assets.synthetic.events import DAY_SECONDS, EVENT, LONGEST_DELAY_DAYS, NONE, make_day, make_habits
 from churn_assets.synthetic.faults import Planted, Planter
@@ -25,6 +25,7 @@ from churn_assets.synthetic.files import FileFormat, write_faulty_table, write_t
 from churn_assets.synthetic.randomness import Ints
 from churn_assets.synthetic.users import COUNTRIES, COURSES, MARKETING_SOURCES, Users, make_users
 
+KNOWN_EVENT_TYPES = read_product().event_vocabulary
 PLANS = ("free", "paid")
 
 

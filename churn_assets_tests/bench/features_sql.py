@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-
 from churn_assets.contracts.features import DAILY_AVERAGES, LAST_SEEN, LOOKBACK_DAYS, SEGMENT_DAYS, SUMS, WINDOWS
 
 THREADS = 2
