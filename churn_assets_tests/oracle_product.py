@@ -195,9 +195,9 @@ def distinct(column: FeatureColumn, past: Past) -> int:
 
 def trend(column: FeatureColumn, past: Past) -> float | None:
     """The daily mean of the shorter window over that of the longer."""
-    declared = next(entry for entry in past.product.features if entry.trend and entry.name == column.name)
-    short, longer = (past.total(column.of, days) / len(past.window(days)) for days in declared.windows)
-    return short / longer if longer else None
+    windows = column.shorter_days, column.window_days
+    short, longer = (past.total(column.of, days) / len(past.window(days)) for days in windows)
+    return short / longer if longer > 0 else None
 
 
 def since(column: FeatureColumn, past: Past) -> int | None:

@@ -7,73 +7,51 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
+from pydantic import PrivateAttr
 
 import random_events
 from churn_assets import transforms
-from churn_assets.contracts.base import Column, Kind
+from churn_assets.calendar import DayRange
+from churn_assets.contracts import Contract, contracts
+from churn_assets.contracts.base import Kind
 from churn_assets.product import Product
+from churn_assets.settings import Settings
+from churn_assets.warehouse.gate import admit
 from oracle_product import Row
 from random_events import World
 
-KINDS: Mapping[str, Kind] = {
-    "label": Kind.LABEL,
-    "text": Kind.TEXT,
-    "flag": Kind.FLAG,
-    "integer": Kind.INTEGER,
-    "number": Kind.NUMBER,
-    "date": Kind.DATE,
-    "time": Kind.INSTANT,
-}
-LANDING = (
-    Column("landing_date", Kind.DATE, ""),
-    Column("source_file", Kind.LABEL, ""),
-    Column("source_row", Kind.INTEGER, ""),
-)
+
+class ProductSettings(Settings):
+    """Settings of a deployment whose product is given, and not read."""
+
+    _given: Product = PrivateAttr()
+
+    @property
+    def declaration(self) -> Product:
+        return self._given
 
 
-def columns(table: str, product: Product, id_type: str) -> list[Column]:
-    """The columns of a table of the product, in order."""
-
-    def declared(entries: Iterable[Any]) -> list[Column]:
-        return [Column(entry.name, KINDS[entry.type], "", entry.nullable) for entry in entries]
-
-    an_id = Kind.INTEGER if id_type == "integer" else Kind.TEXT
-    user, day, signup = (
-        Column("user_id", an_id, ""),
-        Column("as_of_date", Kind.DATE, ""),
-        Column("signup_date", Kind.DATE, ""),
-    )
-    tenure = Column("days_since_signup", Kind.INTEGER, "")
-    grid = [user, day, signup, *declared(product.attributes), tenure]
-    event = [
-        Column("event_id", an_id, ""),
-        user,
-        Column("event_time", Kind.INSTANT, ""),
-        Column("event_date", Kind.DATE, ""),
-    ]
-    return {
-        "clean_users": [user, signup, *declared(product.attributes), *LANDING],
-        "clean_events": [*event, Column("event_type", Kind.LABEL, ""), *declared(product.properties), *LANDING],
-        "user_day_grid": grid,
-        "user_daily": [*grid, *declared(product.daily.values()), Column("is_active", Kind.FLAG, "")],
-        "user_features": [user, day, *declared(product.feature_columns)],
-    }[table]
+def contract(table: str, world: World) -> Contract:
+    ids = {"id_type": world.id_type}
+    settings = ProductSettings(lateness_days=random_events.LATENESS, sources={"users": ids, "events": ids})
+    settings._given = world.product
+    return contracts(settings)[table]
 
 
 def frame(table: str, rows: Iterable[Row], world: World) -> pd.DataFrame:
     """Rows as a frame in the table's types."""
-    rows = list(rows)
-    declared = columns(table, world.product, world.id_type)
-    return pd.DataFrame(
-        {c.name: pd.Series([row[c.name] for row in rows], dtype=object).astype(c.dtype) for c in declared}
-    )
+    rows, declared = list(rows), contract(table, world)
+    columns = {name: pd.Series([row[name] for row in rows], dtype=object) for name in declared.column_names}
+    return declared.typed(pd.DataFrame(columns))
 
 
 def rows(table: str, made: pd.DataFrame, world: World) -> list[Row]:
-    """Rows of a frame that must have the table's columns, in its order and in types that can become its types."""
-    declared = columns(table, world.product, world.id_type)
-    assert list(made.columns) == [column.name for column in declared]
-    values = [[_plain(value, c.kind) for value in made[c.name].astype(c.dtype).tolist()] for c in declared]
+    """Rows of a frame of the days asked for, as they would be published: the gate refuses what the contract does not hold."""
+    declared = contract(table, world)
+    assert list(made.columns) == declared.column_names
+    typed = declared.typed(made)
+    admit(declared, typed, DayRange(world.asked[0], world.asked[-1]))
+    values = [[_plain(value, c.kind) for value in typed[c.name].tolist()] for c in declared.columns]
     return [dict(zip(made.columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
@@ -99,7 +77,7 @@ def user_day_grid(world: World) -> list[Row]:
 def user_daily(world: World, days: list[date] | None = None) -> list[Row]:
     """user_daily of the days, by default those asked for, from all events there are."""
     grid = frame("user_day_grid", world.grid(days or world.asked), world)
-    made = transforms.user_daily(grid, frame("clean_events", world.events, world), product=world.product)  # type: ignore[call-arg]
+    made = transforms.user_daily(grid, frame("clean_events", world.events, world), product=world.product)
     return rows("user_daily", made, world)
 
 
@@ -122,6 +100,6 @@ def user_features(world: World, daily: Mapping[tuple[Any, date], Row], *, alone:
         first_day=first,
         last_day=last,
         published=[at for at in world.published if not alone or first - timedelta(days=back) <= at <= last],
-        product=world.product,  # type: ignore[call-arg]
+        product=world.product,
     )
     return rows("user_features", made, world)

@@ -34,9 +34,9 @@ VALUE_TYPES: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("first", "last", "count"), ("number", "integer", "flag", "label", "text", "time")),
 }
 """Types of the properties that an aggregation fits."""
-PROPERTY_NAMES = ("p1", "p2", "seconds", "plan", "m1", "is_active", "signup_date", "total_events", "value")
-"""Among them names that an attribute, a measure or a column of the grid has, each in another table."""
-ATTRIBUTE_NAMES = ("plan", "a2", "seconds", "is_paid", "p1")
+PROPERTY_NAMES = ("p1", "p2", "seconds", "m1", "total_events", "value")
+"""Among them names that measures have, each in another table."""
+ATTRIBUTE_NAMES = ("plan", "seats", "is_paid", "a1")
 WINDOWS = st.integers(1, 40)
 GAPS = (30, 30, 15, 0.5, 1440)
 """Minutes."""

@@ -24,7 +24,7 @@ def product(*entries: Measure | Feature) -> Product:
     return Product(
         "player",
         attributes=(Attribute(name="plan", type="label", missing="free"), Attribute(name="seats", type="integer")),
-        properties=tuple(Property(name=name, type=kind) for name, kind in TYPES.items()),  # type: ignore[arg-type]
+        properties=tuple(Property(name=name, type=kind) for name, kind in TYPES.items()),
         event_types=(EventType(name="play"), EventType(name="skip")),
         measures=tuple(entry for entry in entries if isinstance(entry, Measure)),
         features=tuple(entry for entry in entries if isinstance(entry, Feature)),
