@@ -15,13 +15,29 @@ from churn_assets.commands.errors import OneSentenceGroup
 from churn_assets.commands.export import export
 from churn_assets.commands.generate import generate
 from churn_assets.commands.land import land
+from churn_assets.commands.product import product
 from churn_assets.commands.quarantine import quarantine
 from churn_assets.commands.report import report
 from churn_assets.commands.restate import restate
 from churn_assets.commands.status import status
 from churn_assets.commands.verify import verify
 
-COMMANDS = (land, generate, backfill, restate, status, verify, report, export, demo, backup, restore, quarantine, erase)
+COMMANDS = (
+    land,
+    generate,
+    backfill,
+    restate,
+    status,
+    verify,
+    report,
+    export,
+    demo,
+    backup,
+    restore,
+    quarantine,
+    erase,
+    product,
+)
 
 
 @click.group(cls=OneSentenceGroup, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,11 +11,11 @@ import pytest
 
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import Contract, Kind, contracts
-from churn_assets.contracts.tables import OPTIONAL_SOURCE_COLUMNS, REQUIRED_SOURCE_COLUMNS, SOURCE_COLUMNS
 from churn_assets.settings import EventsSettings, Settings, Sources, UsersSettings
 from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.frames import create_table, quoted, to_arrow, to_frame
 from churn_assets.warehouse.gate import admit
+from e_learning import OPTIONAL_SOURCE_COLUMNS, REQUIRED_SOURCE_COLUMNS, SOURCE_COLUMNS
 
 DAY = date(2026, 1, 1)
 TEXT_IDS = Settings(sources=Sources(users=UsersSettings(id_type="string"), events=EventsSettings(id_type="string")))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from churn_assets.contracts.features import FEATURES
 from click import Group
 from pydantic import BaseModel
 
@@ -18,6 +17,7 @@ from churn_assets.cli import cli
 from churn_assets.contracts import contracts
 from churn_assets.contracts.__main__ import features_page, tables_page
 from churn_assets.settings import Settings, SourceSettings, tomllib
+from e_learning import FEATURES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

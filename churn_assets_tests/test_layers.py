@@ -15,7 +15,17 @@ import churn_assets
 
 PACKAGE = Path(churn_assets.__file__).parent
 LAYERS = (
-    {"errors", "files", "settings", "label_settings", "training_settings", "check_settings", "contracts"},
+    {
+        "errors",
+        "files",
+        "settings",
+        "label_settings",
+        "training_settings",
+        "check_settings",
+        "contracts",
+        "product",
+        "products",
+    },
     {"transforms"},
     {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures", "evaluation"},
     {"training"},

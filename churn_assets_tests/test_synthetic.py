@@ -13,6 +13,7 @@ from churn_assets.errors import ChurnError
 from churn_assets.landing import read_file
 from churn_assets.settings import SOURCES, EventsSettings, UsersSettings
 from churn_assets.synthetic import GeneratedWorld, generate
+from e_learning import PRODUCT
 
 START = date(2026, 1, 1)
 
@@ -107,6 +108,7 @@ def test_every_format_is_read_back_with_the_same_values(tmp_path: Path, file_for
                 read_file(
                     folder / source / f"date={day}" / f"{source}.{suffix}",
                     source=source,
+                    product=PRODUCT,
                     settings=settings,
                     landing_dir=folder,
                 ).table.to_pandas()

@@ -1,6 +1,6 @@
 """Drift of distributions from one week to the next, as the population stability index (PSI): 0.1 warns, 0.25 is an error.
 
-An error here stops nothing: a deadline, a holiday or a new course moves a distribution as far as a broken mapping does
+An error here stops nothing: a deadline, a holiday or a new offer moves a distribution as far as a broken mapping does
 (docs/decisions/0008-drift.md), and only a person can tell which it was.
 """
 
@@ -105,7 +105,7 @@ def nearest_psi(day: Bins, trailing: Sequence[Bins]) -> float | None:
     """The least PSI of `day` against the trailing days together and against each that has enough rows; None where `day`
     or the days together have too few.
 
-    Against each, too, so that what comes round every week, a quiet Sunday or a weekly quiz, is none.
+    Against each, too, so that what comes round every week, a quiet Sunday or a weekly event, is none.
     """
     together: dict[str, int] = {}
     for bins in trailing:

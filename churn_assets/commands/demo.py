@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from churn_assets.commands.backfill import bring_up_to_date
 from churn_assets.commands.display import console, show_months
-from churn_assets.commands.generate import days_option, users_option, write_world
+from churn_assets.commands.generate import days_option, product_option, users_option, write_world
 from churn_assets.commands.report import write_pages
 
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 @click.command()
 @users_option
 @days_option
+@product_option
 @click.pass_obj
-def demo(data: Path | None, users: int, days: int) -> None:
+def demo(data: Path | None, users: int, days: int, product: str | None) -> None:
     """Generate a world, bring every table up to date, write the report, and say where to look."""
     from churn_assets.assets.step import Deployment
 
-    deployment = Deployment(write_world(data, start=date(2026, 1, 1), users=users, days=days))
+    deployment = Deployment(write_world(data, start=date(2026, 1, 1), users=users, days=days, product=product))
     if not bring_up_to_date(deployment):
         sys.exit(1)
     show_months(deployment)

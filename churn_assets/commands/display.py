@@ -137,12 +137,17 @@ def show_restated(changes: Sequence[Restated]) -> None:
 
 
 def show_months(deployment: Deployment) -> None:
-    """`user_daily` by month: users, the share active on a day, events, and hours watched."""
-    query = """SELECT date_trunc('month', as_of_date)::DATE, count(DISTINCT user_id), avg(is_active::INT), sum(total_events)::BIGINT,
-        sum(total_watch_minutes) / 60 FROM churn.user_daily GROUP BY 1 ORDER BY 1"""
+    """`user_daily` by month: users, the share active on a day, events, and the first measure that adds something up."""
+    from churn_assets.warehouse.frames import quoted
+
+    sums = [m for m in deployment.settings.declaration.daily.values() if m.aggregation == "sum"][:1]
+    query = f"""SELECT date_trunc('month', as_of_date)::DATE, count(DISTINCT user_id), avg(is_active::INT), sum(total_events)::BIGINT
+        {"".join(f", sum({quoted(measure.name)})" for measure in sums)} FROM churn.user_daily GROUP BY 1 ORDER BY 1"""
     with deployment.warehouse.reading() as connection:
         rows = connection.execute(query).fetchall()
-    shown = table("user_daily by month", ">month", ">users", ">active per day", ">events", ">hours watched")
-    for month, users, active, events, hours in rows:
-        shown.add_row(f"{month:%Y-%m}", f"{users:,}", f"{active:.1%}", f"{events:,}", f"{hours:,.0f}")
+    nouns = [f">{measure.noun.lower()}" for measure in sums]
+    shown = table("user_daily by month", ">month", ">users", ">active per day", ">events", *nouns)
+    for month, users, active, events, *added in rows:
+        totals = (f"{total or 0:,.0f}" for total in added)
+        shown.add_row(f"{month:%Y-%m}", f"{users:,}", f"{active:.1%}", f"{events:,}", *totals)
     console.print(shown)

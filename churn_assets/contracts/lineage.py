@@ -5,11 +5,12 @@ Of values, not of rows: which rows a table has, and which of a user's versions c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from churn_assets.contracts.base import Contract
 from churn_assets.contracts.training import TRAINING_SET
+from churn_assets.label_settings import LabelSettings
 from churn_assets.product import Product
 from churn_assets.settings import SOURCES, Settings, SourceName
 
@@ -91,24 +92,26 @@ def column_lineage(contract: Contract, settings: Settings) -> Sources:
 
 def _by_settings(contract: Contract, settings: Settings) -> Sources:
     """Lineage that depends on the product, the names of sources and the label."""
-    product, labels, table = settings.declaration, settings.labels, contract.table
+    product, labels = settings.declaration, settings.labels
     for source in SOURCES:
-        if table in (f"quarantined_{source}", f"{source}_reconciliation"):
+        if contract.table in (f"quarantined_{source}", f"{source}_reconciliation"):
             return _of_outcomes(contract, source, product)
-        if table == f"clean_{source}":
-            return _of_entries(source, product)
-    if table == "user_daily":
-        return {**{measure.name: measure.sources for measure in product.daily.values()}, "is_active": (EVENT,)}
-    if table == "user_features":
-        return {feature.name: feature.sources for feature in product.feature_columns}
-    if table == "churn_labels":
-        activity = tuple(f"user_daily.{column}" for column in ("is_active", *labels.activity))
-        outcomes = dict.fromkeys(("is_at_risk", "future_active_days", labels.churned_column), activity)
-        courses = ("clean_events.course_id",) if labels.outage_courses else ()
-        return {**outcomes, "censor_reason": ("user_daily.as_of_date", *courses)}
-    if table == TRAINING_SET:
-        return {labels.churned_column: (f"churn_labels.{labels.churned_column}",)}
-    return {}
+    of_table: dict[str, Callable[[], Sources]] = {
+        "clean_users": lambda: _of_entries("users", product),
+        "clean_events": lambda: _of_entries("events", product),
+        "user_daily": lambda: {**{m.name: m.sources for m in product.daily.values()}, "is_active": (EVENT,)},
+        "user_features": lambda: {feature.name: feature.sources for feature in product.feature_columns},
+        "churn_labels": lambda: _of_labels(labels),
+        TRAINING_SET: lambda: {labels.churned_column: (f"churn_labels.{labels.churned_column}",)},
+    }
+    return of_table[contract.table]() if contract.table in of_table else {}
+
+
+def _of_labels(labels: LabelSettings) -> Sources:
+    activity = tuple(f"user_daily.{column}" for column in ("is_active", *labels.activity))
+    outcomes = dict.fromkeys(("is_at_risk", "future_active_days", labels.churned_column), activity)
+    courses = ("clean_events.course_id",) if labels.outage_courses else ()
+    return {**outcomes, "censor_reason": ("user_daily.as_of_date", *courses)}
 
 
 def _of_entries(source: SourceName, product: Product) -> Sources:

@@ -12,8 +12,8 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from churn_assets.product import read_product
 from churn_assets.errors import ChurnError
+from churn_assets.product import read_product
 from churn_assets.synthetic.randomness import Floats, Ints, Purpose, bell, stream, whole
 from churn_assets.synthetic.users import COURSES, Users
 

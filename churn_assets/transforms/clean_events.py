@@ -97,7 +97,9 @@ def _properties(
         values[entry.name] = _kept(entry, found[entry.name], is_type, outcome, repairs, rules)
     for event in product.event_types:
         for name in event.needs:
-            outcome.quarantine(is_type[event.name] & _is_null(values[name]), event.without(name))
+            outcome.quarantine(
+                is_type[event.name] & (found[name].is_null | _is_null(values[name])), event.without(name)
+            )
     for event in product.event_types:
         for name in event.positive:
             outcome.quarantine(is_type[event.name] & _at_most_zero(values[name]), event.not_positive(name))

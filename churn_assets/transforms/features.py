@@ -131,48 +131,64 @@ class _Days:
         self.observed = at.matrix(user, day, 1, self.back, np.int16) * known[:, None].astype(np.int16)
         self.user, self.day, self.kept = _placed(at, month, "as_of_date", self.back)
         self.month = month
-        self._made: dict[tuple[str, tuple[str, ...], int], Any] = {}
+        self._made: dict[tuple[str, str | None, int], Any] = {}
 
     def feature(self, column: FeatureColumn) -> Any:
         """One column. What several columns need is computed once, in all its windows."""
-        operation, of, width = column.operation, column.of, column.window_days
-        if operation in ("attribute", "tenure"):
-            return self.grid[of[0] if of else "days_since_signup"].array
-        if operation in ("weekday", "weekend"):
-            weekday = (self.today + 3) % 7 + 1  # 1 January 1970 was a Thursday
-            return weekday if operation == "weekday" else weekday >= 6
-        if operation == "segment":
-            segment: Any = (
-                np.searchsorted(list(SEGMENTS.values()), self._counted(TOTAL_EVENTS, width), side="right") - 1
-            )
-            return pd.Categorical.from_codes(segment, categories=pd.Index(list(SEGMENTS)))
-        if operation in ("observed", "days"):
-            return self._counted(of[0] if of else "", width)
-        if operation in ("min", "max", "last"):
-            return self._picked(column)
-        if operation == "distinct":
-            return self.of_rows(self._different(column))
-        return self._added_up(column)
+        return getattr(self, f"_{column.operation}")(column)
 
-    def _added_up(self, column: FeatureColumn) -> Any:
-        operation, of, width = column.operation, column.of, column.window_days
-        if operation == "sum":
-            return self._nullable_sum(of[0], width) if column.nullable else self._sum(of[0], width)
-        if operation == "daily_mean":
-            return self._sum(of[0], width) / self._counted("", width)
-        if operation == "trend":
-            short, longer = (
-                self._sum(of[0], days) / self._counted("", days) for days in (column.shorter_days, width)
-            )
-            return _ratio(short, longer)
-        if operation == "weighted_mean":
-            mean = _ratio(self._sum("*".join(of), width), self._sum(of[1], width))
-            # Multiplied, added and divided again, a hundred may come out a hair above a hundred.
-            return np.clip(mean, column.minimum, column.maximum) if column.minimum is not None else mean
-        part, whole = (np.sum([self._sum(name, width) for name in names], axis=0) for names in (of, column.whole))
+    def _attribute(self, column: FeatureColumn) -> Any:
+        return self.grid[column.of[0]].array
+
+    def _tenure(self, _: FeatureColumn) -> Any:
+        return self.grid["days_since_signup"].array
+
+    def _weekday(self, _: FeatureColumn) -> Values:
+        return (self.today + 3) % 7 + 1  # 1 January 1970 was a Thursday
+
+    def _weekend(self, column: FeatureColumn) -> Values:
+        return self._weekday(column) >= 6
+
+    def _segment(self, column: FeatureColumn) -> Any:
+        active = self._counted(TOTAL_EVENTS, column.window_days)
+        segment: Any = np.searchsorted(list(SEGMENTS.values()), active, side="right") - 1
+        return pd.Categorical.from_codes(segment, categories=pd.Index(list(SEGMENTS)))
+
+    def _observed(self, column: FeatureColumn) -> Values:
+        return self._counted(None, column.window_days)
+
+    def _days(self, column: FeatureColumn) -> Values:
+        return self._counted(column.of[0], column.window_days)
+
+    def _sum(self, column: FeatureColumn) -> Any:
+        name, width = column.of[0], column.window_days
+        return self._nullable_total(name, width) if column.nullable else self._total(name, width)
+
+    def _daily_mean(self, column: FeatureColumn, width: int | None = None) -> Values:
+        width = width or column.window_days
+        return self._total(column.of[0], width) / self._counted(None, width)
+
+    def _trend(self, column: FeatureColumn) -> Values:
+        return _ratio(self._daily_mean(column, column.shorter_days), self._daily_mean(column))
+
+    def _weighted_mean(self, column: FeatureColumn) -> Values:
+        mean, weight = column.of
+        width = column.window_days
+        average = _ratio(self._total(f"{mean}*{weight}", width), self._total(weight, width))
+        # Multiplied, added and divided again, a hundred may come out a hair above a hundred.
+        return np.clip(average, column.minimum, column.maximum) if column.minimum is not None else average
+
+    def _ratio(self, column: FeatureColumn) -> Values:
+        part, whole = (
+            np.sum([self._total(name, column.window_days) for name in names], axis=0)
+            for names in (column.of, column.whole)
+        )
         return _ratio(part, whole)
 
-    def of_rows(self, cells: Matrix) -> Values:
+    def _distinct(self, column: FeatureColumn) -> Values:
+        return self._of_rows(self._different(column))
+
+    def _of_rows(self, cells: Matrix) -> Values:
         return cells.ravel()[self.row]
 
     def _widths(self, *operations: str) -> dict[str, set[int]]:
@@ -185,13 +201,13 @@ class _Days:
                     widths.setdefault(name, set()).update({column.window_days, column.shorter_days} - {0})
         return widths
 
-    def _sum(self, name: str, width: int) -> Values:
-        if ("sum", (name,), width) not in self._made:
+    def _total(self, name: str, width: int) -> Values:
+        if ("sum", name, width) not in self._made:
             values = self._daily_values(name)
             cells = self.at.matrix(self.user, self.day, values, self.back, values.dtype)
             for days, total in self.at.window_sums(cells, self._widths(*ADDED)[name]):
-                self._made["sum", (name,), days] = self.of_rows(total)
-        return self._made["sum", (name,), width]
+                self._made["sum", name, days] = self._of_rows(total)
+        return self._made["sum", name, width]
 
     def _daily_values(self, name: str) -> Values:
         """A measure of the active days, 0 where it is null; `mean*weight` is their product."""
@@ -203,17 +219,17 @@ class _Days:
             self.kept
         ]
 
-    def _nullable_sum(self, name: str, width: int) -> Any:
+    def _nullable_total(self, name: str, width: int) -> Any:
         """Null where no day of the window has a value."""
         given = self.month[name].notna().to_numpy()[self.kept]
         cells = self.at.matrix(self.user, self.day, given, self.back, np.int16)
         *_, (_, days) = self.at.window_sums(cells, {width})
-        total, is_null = self._sum(name, width), self.of_rows(days) == 0
+        total, is_null = self._total(name, width), self._of_rows(days) == 0
         return pd.arrays.IntegerArray(total, is_null) if total.dtype == "int64" else np.where(is_null, np.nan, total)
 
-    def _counted(self, name: str, width: int) -> Values:
+    def _counted(self, name: str | None, width: int) -> Values:
         """Days of a window on which the measure is above 0; those that were observed, where no measure is named."""
-        if ("days", (name,), width) not in self._made:
+        if ("days", name, width) not in self._made:
             widths = {c.window_days for c in self.product.feature_columns if c.operation in ("observed", "days")}
             trends = {
                 w
@@ -226,13 +242,18 @@ class _Days:
                 above = (self.month[name] > 0).fillna(False).to_numpy(dtype=bool)[self.kept]
                 cells = self.at.matrix(self.user, self.day, above, self.back, np.int16)
             for days, total in self.at.window_sums(cells, (widths | {SEGMENT_DAYS} if name else trends) - {0}):
-                self._made["days", (name,), days] = self.of_rows(total).astype("int64")
-        return self._made["days", (name,), width]
+                self._made["days", name, days] = self._of_rows(total).astype("int64")
+        return self._made["days", name, width]
+
+    def _min(self, column: FeatureColumn) -> Any:
+        return self._picked(column)
+
+    _max = _last = _min
 
     def _picked(self, column: FeatureColumn) -> Any:
         """The least, greatest or last value of a window. An observed day without a row has 0, where the measure is never null."""
         name, operation = column.of[0], column.operation
-        if (operation, (name,), column.window_days) not in self._made:
+        if (operation, name, column.window_days) not in self._made:
             measure, series = self.product.daily[name], self.month[name].iloc[self.kept]
             given = series.notna().to_numpy()
             codes, words = _as_numbers(series)
@@ -247,10 +268,10 @@ class _Days:
                 else self.at.window_extremes(cells, has, widths, least=operation == "min")
             )
             for days, values, known in found:
-                self._made[operation, (name,), days] = _as_values(
-                    self.of_rows(values), self.of_rows(known), words, measure.type
+                self._made[operation, name, days] = _as_values(
+                    self._of_rows(values), self._of_rows(known), words, measure.type
                 )
-        return self._made[operation, (name,), column.window_days]
+        return self._made[operation, name, column.window_days]
 
     def _different(self, column: FeatureColumn) -> Matrix:
         """Different values of a window. An event counts where its user-day does: that of an unobserved day does not."""
