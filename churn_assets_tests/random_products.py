@@ -132,9 +132,10 @@ def _measures(
         said |= {"gap_minutes": draw(st.sampled_from(GAPS)), "across_midnight": draw(st.booleans())}
     if agg != "mean" or not draw(st.booleans()):
         return [Measure(**said)]
-    # A count of the events that have a value weighs exactly; a count of all such events is what a declaration may say as well.
+    # The weight counts the values; where each event has one, a count of the events does so too.
     weight = {**said, "name": f"{name}_weight", "agg": "count"}
-    weight = weight if draw(st.booleans()) else {key: weight[key] for key in weight if key != "value"}
+    if not next(entry for entry in properties if entry.name == said["value"]).nullable and draw(st.booleans()):
+        del weight["value"]
     return draw(st.permutations([Measure(**weight), Measure(**said, weight=f"{name}_weight")]))
 
 
@@ -154,7 +155,7 @@ def _features(draw: st.DrawFn, name: str, product: Product) -> Feature:
     own_name = draw(st.booleans())
     if kind == "since":
         return Feature(name=name if own_name else "", since=of, within=draw(WINDOWS))
-    own_name = own_name or kind == "observed"
+    own_name = own_name or kind == "observed" or of == "total_events"
     said: Declared = {"agg": kind, "windows": draw(_windows()), "name": f"{name}_{{window}}d" if own_name else ""}
     return Feature(**said) if kind == "observed" else Feature(**said, of=of)
 

@@ -274,9 +274,11 @@ def test_a_mean_of_means_weighs_each_value_alike() -> None:
 
 
 def test_a_weighed_mean_weighs_days_by_their_count() -> None:
-    """90 x 1 and 45 x 2: 180 / 3. The 8th has a count of 1 and no mean, and so no say."""
+    """90 x 1 and 45 x 2: 180 / 3. The 8th has neither a mean nor a count."""
     mean = Measure(name="m", agg="mean", value="seconds", weight="w")
-    declared = product(Measure(name="w"), mean, Feature(name="f", of="m", agg="mean", windows=(7,)))
+    declared = product(
+        Measure(name="w", agg="count", value="seconds"), mean, Feature(name="f", of="m", agg="mean", windows=(7,))
+    )
     made = world(declared, SCORES)
     assert oracle.user_features(declared, 1, day(10), made.daily(made.published), made.events)["f"] == 60
 
