@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import oracle_product as oracle
 import product_frames
+from churn_assets.product import Feature, Measure
 from oracle_product import Row
+from player_worlds import event, product, world
 from random_events import LENGTH, World, day, worlds
 
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -110,3 +112,33 @@ def keeps_its_word(row: Row, columns: Any) -> None:
         if isinstance(value, int | float):
             assert column.minimum is None or value >= column.minimum - 1e-9, (column, value)
             assert column.maximum is None or value <= column.maximum + 1e-9, (column, value)
+
+
+# --- by hand: what these tests have found ---
+
+
+def assert_as_the_oracle_says(made: World) -> None:
+    """Both tables of the day asked for."""
+    today, daily = made.daily(made.asked), made.daily(made.published)
+    assert by_key(product_frames.user_daily(made)) == today
+    features = {key: oracle.user_features(made.product, *key, daily, made.events) for key in today}
+    assert by_key(product_frames.user_features(made, daily)) == features
+
+
+@pytest.mark.parametrize("value", ["device", "tracks"])
+@pytest.mark.parametrize("more", [{}, {"event": "play"}])
+def test_null_is_none_of_the_different_values_of_a_window(value: str, more: Row) -> None:
+    of_days = Feature(name="devices", of="m", agg="distinct", windows=(3,))
+    declared = product(Measure(name="m", agg="distinct", value=value, **more), of_days)
+    events = [event(number=10, device="a", tracks=2), event(number=9, device="b", tracks=1), event(number=9)]
+    assert_as_the_oracle_says(world(declared, events, at=10))
+
+
+def test_a_session_across_midnight_may_depend_on_an_attribute() -> None:
+    paid = Measure(name="m", agg="sessions", across_midnight=True, where={"plan": "pro"})
+    assert_as_the_oracle_says(world(product(paid), [event("23:50:00", number=4), event("00:05:00")], at=5))
+
+
+def test_a_daily_mean_of_days_without_a_value_is_null() -> None:
+    seconds = Measure(name="m", agg="sum", value="seconds", empty="null")
+    assert_as_the_oracle_says(world(product(seconds, Feature(name="f", of="m", agg="mean", windows=(3,))), [], at=10))
