@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
+from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, read_product
 from churn_assets.product.read import TABLES
@@ -69,7 +70,7 @@ class SourceSettings(BaseModel):
     timezone: TimezoneName | None = None
     """Zone of timestamps that carry no offset. None: the deployment's zone."""
     timestamp_format: str = "iso8601"
-    """`iso8601`, `epoch_s`, `epoch_ms`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
+    """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
     id_type: Literal["integer", "string"] = "integer"
     schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
     columns: dict[str, Names] = Field(default_factory=dict)
@@ -87,10 +88,15 @@ class UsersSettings(SourceSettings):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    from_events: bool = False
+    """No users are delivered: each id seen in an accepted event is a user."""
+
 
 class EventsSettings(SourceSettings):
     event_types: Names = ()
     """Event types of the product besides the known ones. Any other is kept too, but raises a warning."""
+    event_id_from: Names = ()
+    """Columns that make up an event's id where the source has none. Exact copies are then duplicates."""
 
 
 class Sources(BaseModel):
@@ -158,6 +164,12 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _labels_fit_the_product(self) -> Settings:
+        for fault in unknown_names(self.labels, self.declaration):
+            raise ValueError(f"labels: {fault}")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -177,7 +189,7 @@ class Settings(BaseSettings):
         """
         folder = Path(data_dir or default_data_dir())
         path = folder / SETTINGS_FILE
-        written = _read_toml(path) if path.exists() else {}
+        written = read_toml(path) if path.exists() else {}
         unknown = sorted(set(written) - set(cls.model_fields) | {"data_dir"} & set(written))
         if unknown:
             raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
@@ -272,7 +284,8 @@ def default_data_dir() -> Path:
     return Path(os.environ.get(DATA_DIR_VARIABLE) or "data")
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """What the file says. Raises ChurnError where it is no TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

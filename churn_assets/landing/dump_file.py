@@ -53,9 +53,7 @@ def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFi
     read, rows, is_jsonl = records.read, records.rows, records.delivery.format == "jsonl"
     days = _days(read, source, settings)
     stands_alone = (
-        _of_bound(read, _is_complete(read, settings.declaration.required_columns(source)))
-        if is_jsonl
-        else np.ones(len(days), dtype=bool)
+        _of_bound(read, _is_complete(read, records.binder.required)) if is_jsonl else np.ones(len(days), dtype=bool)
     )
     gone = Erased.of(settings).among(read, records.binder, records.delivery.format)
     if gone.any():  # what was erased is not landed again

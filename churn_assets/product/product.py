@@ -73,6 +73,11 @@ class Product:
             return steps
         return steps if steps[0] == EXTRA else (EXTRA, *steps)
 
+    def path_columns(self, source: str) -> frozenset[str]:
+        """Other columns of a source that declared paths read, in lower case."""
+        paths = (self.path_of(entry, source) for entry in self.entries_of(source) if entry.from_ is not None)
+        return frozenset(path[1].casefold() for path in paths if path[0] == EXTRA and len(path) > 1)
+
     def check(self) -> Product:
         """The product itself. Raises ChurnError naming the first entry that cannot be right, and why."""
         for kind, name, fault in faults(self):

@@ -279,7 +279,7 @@ class _Days:
         measure = self.product.daily[column.of[0]]
         at = chosen(self.events, measure, lambda name: self.events[name])  # type: ignore[index]
         events = self.events if at is None else self.events.iloc[at]
-        user, day, kept = _placed(self.at, events, "event_date", self.back)
+        user, day, kept = _placed(self.at, events, "event_date", column.window_days - 1)
         code = pd.factorize(events[str(measure.value)])[0][kept].astype("int64")
         above = (self.month[TOTAL_EVENTS] > 0).to_numpy()[self.kept]
         active = self.at.matrix(self.user, self.day, above, self.back, np.int16)

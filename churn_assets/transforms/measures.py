@@ -190,7 +190,7 @@ def previous_ends(
             at = chosen(events, measure, lambda name: events[name])
             own = events if at is None else events.iloc[at]
             day = own["event_date"].to_numpy().astype("datetime64[D]").astype("int64")
-            latest = own["event_time"].groupby([own["user_id"].array, day + 1]).max()
+            latest = own["event_time"].groupby([own["user_id"], pd.Series(day + 1, index=own.index)]).max()
             wanted = pd.MultiIndex.from_arrays([list(grid_users), grid_days])
             found[measure.name] = latest.reindex(wanted).to_numpy().astype("datetime64[us]")
     return found

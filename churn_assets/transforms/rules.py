@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from churn_assets.product import Product, read_product
+from churn_assets.product.parts import for_cleaning
 from churn_assets.settings import Settings, SourceName
 
 IdType = Literal["integer", "string"]
@@ -41,7 +42,7 @@ def cleaning_rules(settings: Settings, source: SourceName) -> CleaningRules:
         source_zone=own.timezone or settings.timezone,
         business_zone=settings.timezone,
         lateness_days=settings.lateness_days,
-        product=settings.declaration,
+        product=for_cleaning(settings.declaration, source),
         other_event_types=settings.sources.events.event_types,
         values=own.values,
     )

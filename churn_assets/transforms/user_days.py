@@ -21,14 +21,13 @@ Positions = npt.NDArray[np.int64]
 
 
 def user_day_grid(
-    clean_users: pd.DataFrame, *, first_day: date, last_day: date, lateness_days: int, product: Product
+    clean_users: pd.DataFrame, *, first_day: date, last_day: date, lateness_days: int, attributes: Sequence[str]
 ) -> pd.DataFrame:
-    """Every user x every day of [first_day, last_day] on or after signup, attributes of the product as of that day.
+    """Every user x every day of [first_day, last_day] on or after signup, `attributes` as of that day.
 
     Needs every user version landed up to last_day + lateness_days. The version that counts is the last landed on or
     before the day; a user's first version counts from signup_date on if it landed within lateness_days of it.
     """
-    attributes = [entry.name for entry in product.attributes]
     versions = _versions(clean_users, lateness_days, attributes)
     start = np.maximum(_days(versions["counts_from"]), np.datetime64(first_day, "D"))
     start = np.maximum(start, _days(versions["signup_date"]))
