@@ -42,6 +42,10 @@ def _name_faults(product: Product) -> Iterator[Fault]:
     for attribute in product.attributes:
         if attribute.name.startswith(LABEL_PREFIX):
             yield "attributes", attribute.name, f"its name {TAKEN}"
+    for entry in product.properties:
+        if entry.name in attributes:
+            clause = "an attribute has its name, so that a condition on it could mean either; rename one, and say from"
+            yield "properties", entry.name, clause
     taken = {measure.name for measure in product.measures} | attributes
     for measure in product.measures:
         if measure.name in attributes:

@@ -20,7 +20,7 @@ SEGMENT = "activity_segment"
 FEATURES = frozenset({*GRID, *OF_THE_DAY, *LABELS, SEGMENT})
 COLUMNS: Mapping[str, frozenset[str]] = {
     "attributes": frozenset({*LANDING, *FEATURES, TOTAL_EVENTS, IS_ACTIVE}),
-    "properties": frozenset({*LANDING, *EVENT_KEYS, "event_date", "as_of_date"}),
+    "properties": frozenset({*LANDING, *EVENT_KEYS, "event_date", *GRID, IS_ACTIVE}),
     "measures": frozenset({*GRID, IS_ACTIVE}),
     "features": FEATURES,
 }
