@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
@@ -106,6 +106,13 @@ class Sources(BaseModel):
     events: EventsSettings = EventsSettings()
 
 
+class _WithoutFolder(EnvSettingsSource):
+    """The environment but for the folder, which whoever makes settings decides."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__call__().items() if name != "data_dir"}
+
+
 class Settings(BaseSettings):
     """One deployment. `start_date` may be absent only before the first `land` or `generate`."""
 
@@ -179,7 +186,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+        # The folder is the caller's: a declaration is read from it as soon as the settings are made.
+        init_settings.init_kwargs.setdefault("data_dir", default_data_dir())  # type: ignore[attr-defined]
+        return _WithoutFolder(settings_cls), init_settings
 
     @classmethod
     def load(cls, data_dir: Path | str | None = None) -> Settings:
@@ -194,7 +203,7 @@ class Settings(BaseSettings):
         if unknown:
             raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
         try:
-            settings = cls(**written).model_copy(update={"data_dir": folder})
+            settings = cls(**written, data_dir=folder)
         except ValidationError as error:
             wrong = "; ".join(map(_said, error.errors()))
         else:

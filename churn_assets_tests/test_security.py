@@ -119,6 +119,16 @@ REVIEWED = {
     "checks.features": dict.fromkeys(
         ("both", "by_day", "counted", "feature", "name", "reach", "told", "what", "width"), "RECOUNTED"
     ),
+    "checks.profile": {
+        "'false' if condition.negated else 'true'": "constants",
+        "condition": "SQL written in this module",
+        "unknown": "event types as literals",
+        "values": "values of the declaration as literals",
+    },
+    "commands.display": {
+        "''.join((f', sum({quoted(measure.name)})' for measure in sums))": "a measure's name, quoted",
+    },
+    "warehouse.change": {"table": "a table of ours, qualified"},
     "checks.invariants": dict.fromkeys(
         ("_admitted(stored)", "eligible", "source", "table"), "names written in this module, and numbers"
     ),
@@ -142,17 +152,16 @@ REVIEWED = {
         ),
         "names written in this module",
     ),
-    "checks.profile": {"condition": "SQL written in this module", "types": "literals"},
     "checks.volume": {"table": "raw_ and a SourceName"},
     "checks.windows": {"source": "a SourceName"},
-    "report.contents": {"column": "names written in this module", "source": "a SourceName"},
+    "report.contents": {"source": "a SourceName"},
     "training.as_of": {"names": "quoted"},
     "warehouse.erase": {
         "columns": "quoted",
         **dict.fromkeys(("condition", "names", "which[0]"), "written in that module; ids and names are parameters"),
     },
     "warehouse.frames": {"columns": "quoted, and the kinds of the contract"},
-    "warehouse.ledger": {"columns": "written there", "lists": "placeholders"},
+    "warehouse.ledger": {"columns": "written there"},
     "warehouse.publish": {"key": "quoted"},
     "warehouse.reading": {"' AND '.join(conditions)": "names quoted, dates", "column": "quoted", "names": "quoted"},
     "warehouse.rewrite": {"identifier(own)": "quoted"},

@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from churn_assets.contracts.declared import quarantine_reasons
 from churn_assets.product import Attribute, Condition, Product
-from churn_assets.product.entries import LONGEST_WINDOW_DAYS
 from churn_assets.settings import Settings
 from churn_assets.warehouse.frames import literal, quoted
 
@@ -42,6 +41,7 @@ def _some_rows(meaning: str) -> Expectation:
 def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     """Expectations by table; every table has some."""
     product = settings.declaration
+    longest = max(column.window_days for column in product.feature_columns)
     reasons = ", ".join(map(literal, quarantine_reasons(product)))
     malformed = _share("malformed_share", "read_error IS NOT NULL", 0.01, "at most 1 % of rows do not fit the header")
     a_file = _some_rows("at least one file was delivered")
@@ -123,8 +123,8 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
                 ),
                 _none(
                     "windows_past_the_lookback",
-                    f"window_days > {LONGEST_WINDOW_DAYS}",
-                    f"no feature looks back further than {LONGEST_WINDOW_DAYS} days",
+                    f"window_days > {longest}",
+                    f"no feature looks back further than the declared {longest} days",
                 ),
             ),
             "churn_labels": (
