@@ -170,7 +170,11 @@ def test_what_was_written_lands_every_event_with_its_id_user_time_and_type(tmp_p
     for path in sorted((data / "landing" / "events").rglob("*.*")):
         if path.is_file():
             table = read_file(
-                path, source="events", settings=settings.source("events"), landing_dir=data / "landing"
+                path,
+                source="events",
+                settings=settings.source("events"),
+                product=settings.declaration,
+                landing_dir=data / "landing",
             ).table
             rows += table.to_pylist()
     assert len(rows) == EVENTS

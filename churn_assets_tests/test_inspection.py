@@ -40,7 +40,9 @@ def written(folder: Path, content: str | bytes, name: str = "events.csv") -> Pat
 def settings_for(folder: Path, path: Path, users: Path | None = None) -> Settings:
     data = folder / "data"
     data.mkdir(exist_ok=True)
-    (data / "churn.toml").write_text(churn_toml(guess(look(path), look(users) if users else None)), "utf-8")
+    (data / "churn.toml").write_text(
+        churn_toml(guess(look(path), look(users) if users else None, declarations={})), "utf-8"
+    )
     return Settings.load(data)
 
 
@@ -153,9 +155,9 @@ def test_a_large_file_is_looked_at_in_its_first_rows_and_the_rest_counted(
 def test_with_several_plausible_ids_one_is_taken_and_both_are_named(tmp_path: Path) -> None:
     rows = [f"{n},{n % 7},{n % 5},2026-01-01,play\n" for n in range(40)]
     path = written(tmp_path, "event_id,customer_id,account_id,event_time,event_type\n" + "".join(rows))
-    text = churn_toml(guess(look(path)))
+    text = churn_toml(guess(look(path), declarations={}))
     assert 'user_id = ["customer_id"]  # given in 100 % of 40 rows, 7 different; could also be account_id' in text
-    chosen = churn_toml(guess(look(path), chosen=Chosen(user_id="account_id")))
+    chosen = churn_toml(guess(look(path), declarations={}, chosen=Chosen(user_id="account_id")))
     assert 'user_id = ["account_id"]' in chosen
 
 
@@ -185,7 +187,7 @@ def test_ids_are_integers_only_where_all_but_a_few_mistakes_are(tmp_path: Path, 
 def test_a_mistake_in_a_hundred_ids_does_not_make_texts_of_them(tmp_path: Path) -> None:
     rows = [f"{n},{n % 7 + 1 if n != 50 else 'x'},2026-01-01,play\n" for n in range(1, 201)]
     path = written(tmp_path, HEADER + "".join(rows))
-    found = guess(look(path))
+    found = guess(look(path), declarations={})
     assert found.user_id_type == ("integer", "99.5 % of 200 ids are whole numbers above 0 without leading zeros")
     assert found.rejects == {"bad_user_id": 1}
 
@@ -197,7 +199,10 @@ def test_an_event_id_that_is_none_is_made_of_user_time_and_type(tmp_path: Path) 
     assert declared.sources.events.event_id_from == ("user_id", "event_time", "event_type")
     assert declared.sources.events.columns["extra"] == ("event_id",)
     # Rows n and n + 20 have the same second, but another user: 20 is no multiple of 3.
-    assert "; 0 of 40 rows share user, time and type with an earlier one" in guess(look(path)).event_id_evidence
+    assert (
+        "; 0 of 40 rows share user, time and type with an earlier one"
+        in guess(look(path), declarations={}).event_id_evidence
+    )
     assert land_dump(None, path, declared).event_rows == 40
 
 
@@ -213,7 +218,7 @@ def test_what_would_be_quarantined_is_counted_by_its_first_reason(tmp_path: Path
         ROWS[0].replace("skip", "play"),  # a conflict
     ]
     path = written(tmp_path, HEADER + "".join(ROWS + bad))
-    found = guess(look(path))
+    found = guess(look(path), declarations={})
     assert found.rejects == {
         "malformed_row": 1,
         "bad_user_id": 2,
@@ -267,10 +272,10 @@ def test_day_and_month_that_can_be_swapped_are_called_ambiguous_and_the_shorter_
     days = [datetime(2026, 3, 1) + timedelta(days=n) for n in range(12)]
     rows = [f"{n},u{n % 5},{days[n % 12].strftime(pattern)},play\n" for n in range(60)]
     path = written(tmp_path, HEADER + "".join(rows))
-    found = guess(look(path))
+    found = guess(look(path), declarations={})
     assert (found.times.format, found.times.ambiguous_with) == (pattern, swapped)
     assert f"AMBIGUOUS: {swapped} reads them all, too" in churn_toml(found)
-    assert guess(look(path), chosen=Chosen(timestamp_format=swapped)).times.format == swapped
+    assert guess(look(path), declarations={}, chosen=Chosen(timestamp_format=swapped)).times.format == swapped
 
 
 @pytest.mark.parametrize(
@@ -333,7 +338,7 @@ def test_whatever_types_and_columns_are_called_the_file_is_toml(
     names = {parsing.normalised(one) for one in types} - {None}
     if not names:
         return
-    found = tomllib.loads(churn_toml(guess(look(path))))
+    found = tomllib.loads(churn_toml(guess(look(path), declarations={})))
     assert {entry["name"] for entry in found["event_types"]} == names
     assert all(entry["name"].isidentifier() for entry in found.get("measures", ()))
 
@@ -351,7 +356,7 @@ MUSIC = {
         {"name": "stars_given", "value": "stars", "agg": "sum"},
     ],
     "features": [
-        {"of": "likes", "agg": "sum", "windows": [7]},
+        {"name": "likes_{window}d", "of": "likes", "agg": "sum", "windows": [7]},
         {"name": "days_since_like", "since": "likes", "within": 90},
         {"name": "days_since_play", "since": "plays", "within": 90},
     ],
@@ -371,14 +376,22 @@ def fitted(folder: Path, rename: Callable[[str], str] = str, **chosen: str) -> d
         for n in range(80)
     ]
     path = written(folder, "".join(json.dumps(line) + "\n" for line in lines), "e.jsonl")
-    declarations = {"music": MUSIC, "other": OTHER}
+    declarations = {"tunes": MUSIC, "other": OTHER}
     return tomllib.loads(churn_toml(guess(look(path), None, Chosen(**chosen), declarations)))
 
 
 def test_the_declaration_that_knows_most_events_is_taken_without_what_nothing_feeds(tmp_path: Path) -> None:
     found = fitted(tmp_path)
-    assert found["product"] == "music"
-    assert found["drop"] == ["days_since_like", "like", "likes", "region", "stars", "stars_given"]
+    assert found["product"] == "tunes"
+    assert found["drop"] == [
+        "attributes.region",
+        "event_types.like",
+        "features.days_since_like",
+        "features.likes_{window}d",
+        "measures.likes",
+        "measures.stars_given",
+        "properties.stars",
+    ]
     assert found["properties"] == [{"name": "seconds", "type": "number", "missing": 0, "from": "data.Seconds"}]
     assert found["attributes"] == [{"name": "plan", "type": "label", "from": "data.Plan"}]
     assert found["event_types"] == [{"name": "stop"}]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.landing import LandedFile, read_file
 from churn_assets.landing.dump import land_dump
+from churn_assets.product import read_product
 from churn_assets.settings import EventsSettings, Settings
 from churn_assets.transforms.parsing import instants
 
@@ -33,7 +34,9 @@ def read(folder: Path, content: bytes, name: str, columns: dict[str, Any] = NEST
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     settings = EventsSettings(columns=columns, **declared)
-    return read_file(path, source="events", settings=settings, landing_dir=folder / "landing")
+    return read_file(
+        path, source="events", settings=settings, product=read_product("blank"), landing_dir=folder / "landing"
+    )
 
 
 def row(properties: object) -> bytes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from churn_assets.errors import ChurnError
 from churn_assets.inspection.columns import Column
 from churn_assets.inspection.roles import plain_name
 from churn_assets.inspection.times import percent
@@ -78,7 +79,7 @@ def best_fit(
         return Fit(
             best, "chosen" if chosen else "no shipped declaration fits, so the words of this product stand below"
         )
-    return _fit(best, declarations[best], known[best], covered[best], total, event_columns, user_columns)
+    return _accepted(_fit(best, declarations[best], known[best], covered[best], total, event_columns, user_columns))
 
 
 def _fit(
@@ -173,16 +174,30 @@ def _events(entry: Entry) -> set[str]:
 
 
 def _without(event_types: Iterable[Entry], dead: set[tuple[str, str]]) -> list[Entry]:
-    """Event types that need or keep a dead property, without it."""
+    """Event types that need, expect or keep a dead property, without it."""
     gone = {name for table, name in dead if table == "properties"}
     changed = []
     for entry in event_types:
-        lists: dict[str, list[str]] = {
-            key: [name for name in entry[key] if name not in gone] for key in ("needs", "keeps") if key in entry
+        rest = {
+            key: [name for name in value if name not in gone] for key, value in entry.items() if isinstance(value, list)
         }
-        if ("event_types", entry["name"]) not in dead and any(lists[key] != entry[key] for key in lists):
-            changed.append({**entry, **lists})
+        if ("event_types", entry["name"]) not in dead and any(rest[key] != entry[key] for key in rest):
+            changed.append({**entry, **rest})
     return changed
+
+
+def _accepted(fit: Fit) -> Fit:
+    """The fit, or without what it replaces and drops where the declaration cannot do without."""
+    if fit.product not in shipped_products():
+        return fit
+    tables: dict[str, Any] = {table: [entry for kind, entry in fit.replaced if kind == table] for table in KINDS}
+    try:
+        read_product(fit.product, None, {**tables, "drop": list(fit.drop)})
+    except ChurnError:
+        return replace(
+            fit, evidence=f"{fit.evidence}; kept whole, with columns that nothing feeds", replaced=(), drop=()
+        )
+    return fit
 
 
 def _matched(declaration: Declaration, event_counts: Mapping[str, int]) -> dict[str, str]:
