@@ -7,7 +7,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
-from pydantic import PrivateAttr
 
 import random_events
 from churn_assets import transforms
@@ -21,21 +20,16 @@ from oracle_product import Row
 from random_events import World
 
 
-class ProductSettings(Settings):
-    """Settings of a deployment whose product is given, and not read."""
-
-    _given: Product = PrivateAttr()
-
-    @property
-    def declaration(self) -> Product:
-        return self._given
-
-
 def contract(table: str, world: World) -> Contract:
+    """The contract that a deployment of the world's product has."""
+
+    class Given(Settings):
+        @property
+        def declaration(self) -> Product:
+            return world.product
+
     ids = {"id_type": world.id_type}
-    settings = ProductSettings(lateness_days=random_events.LATENESS, sources={"users": ids, "events": ids})
-    settings._given = world.product
-    return contracts(settings)[table]
+    return contracts(Given(lateness_days=random_events.LATENESS, sources={"users": ids, "events": ids}))[table]
 
 
 def frame(table: str, rows: Iterable[Row], world: World) -> pd.DataFrame:
