@@ -8,7 +8,7 @@ from typing import Any
 
 from churn_assets.product import Attribute, EventType, Feature, Measure, Product, Property
 from oracle_product import Row
-from random_events import World, day
+from random_events import LENGTH, World, day
 
 TYPES = {"seconds": "number", "tracks": "integer", "device": "label", "offline": "flag", "seen": "time"}
 NULLS = dict.fromkeys(TYPES)
@@ -35,15 +35,14 @@ def event(time: str = "12:00:00", kind: str = "play", number: int = FIVE, **said
 
 
 def world(
-    declared: Product, events: Iterable[Row], signup: int = 1, missing: Iterable[int] = (), **known: Any
+    declared: Product,
+    events: Iterable[Row],
+    signup: int = 1,
+    missing: Iterable[int] = (),
+    at: int = LENGTH,
+    **known: Any,
 ) -> World:
-    """User 1 and the events, in the order of their ids."""
-    user = {
-        "user_id": 1,
-        "signup_date": day(signup),
-        "landing_date": day(signup),
-        "plan": "pro",
-        "seats": None,
-        **known,
-    }
-    return World(declared, [user], [{"event_id": n, **row} for n, row in enumerate(events, 1)], frozenset(missing))
+    """User 1 and the events, in the order of their ids; day `at` is asked for."""
+    user = {"user_id": 1, "signup_date": day(signup), "landing_date": day(signup), "plan": "pro", "seats": None}
+    rows = [{"event_id": n, "landing_date": row["event_date"], **PLACE, **row} for n, row in enumerate(events, 1)]
+    return World(declared, [{**user, **PLACE, **known}], rows, frozenset(missing), at, at)

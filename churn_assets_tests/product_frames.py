@@ -7,7 +7,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
-from pydantic import PrivateAttr
 
 import random_events
 from churn_assets import transforms
@@ -21,21 +20,16 @@ from oracle_product import Row
 from random_events import World
 
 
-class ProductSettings(Settings):
-    """Settings of a deployment whose product is given, and not read."""
-
-    _given: Product = PrivateAttr()
-
-    @property
-    def declaration(self) -> Product:
-        return self._given
-
-
 def contract(table: str, world: World) -> Contract:
+    """The contract that a deployment of the world's product has."""
+
+    class Given(Settings):
+        @property
+        def declaration(self) -> Product:
+            return world.product
+
     ids = {"id_type": world.id_type}
-    settings = ProductSettings(lateness_days=random_events.LATENESS, sources={"users": ids, "events": ids})
-    settings._given = world.product
-    return contracts(settings)[table]
+    return contracts(Given(lateness_days=random_events.LATENESS, sources={"users": ids, "events": ids}))[table]
 
 
 def frame(table: str, rows: Iterable[Row], world: World) -> pd.DataFrame:
@@ -70,7 +64,8 @@ def _plain(value: Any, kind: Kind) -> Any:
 def user_day_grid(world: World) -> list[Row]:
     """The grid of the days asked for."""
     days: Any = {"first_day": world.asked[0], "last_day": world.asked[-1], "lateness_days": random_events.LATENESS}
-    made = transforms.user_day_grid(frame("clean_users", world.users, world), **days, product=world.product)
+    attributes = [entry.name for entry in world.product.attributes]
+    made = transforms.user_day_grid(frame("clean_users", world.users, world), **days, attributes=attributes)
     return rows("user_day_grid", made, world)
 
 
