@@ -141,18 +141,23 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _embargo_covers_the_horizon(self) -> Settings:
-        given, horizon = self.training.embargo_days, self.labels.horizon_days
-        if given is not None and given < horizon:
+    def _embargo_covers_what_labels_look_at(self) -> Settings:
+        given, reach = self.training.embargo_days, self.labels.reach_days
+        if given is not None and given < reach:
+            of = (
+                "labels.horizon_days"
+                if reach == self.labels.horizon_days
+                else "labels.horizon_days + labels.grace_days ="
+            )
             raise ValueError(
-                f"training.embargo_days {given} is below labels.horizon_days {horizon}, so that a label of one part would "
-                "look into the next; raise it, or leave it out"
+                f"training.embargo_days {given} is below {of} {reach}, so that a label of one part would look into the next; "
+                "raise it, or leave it out"
             )
         return self
 
     @model_validator(mode="after")
     def _labels_fit_the_product(self) -> Settings:
-        for fault in unknown_names(self.labels, self.declaration):
+        for fault in unknown_names(self.labels, self.declaration, self.sources.events.event_types):
             raise ValueError(f"labels: {fault}")
         return self
 
@@ -227,7 +232,7 @@ class Settings(BaseSettings):
     @property
     def embargo_days(self) -> int:
         """Whole days between two parts of a training set."""
-        return self.training.embargo_days or self.labels.horizon_days
+        return self.training.embargo_days or self.labels.reach_days
 
     @property
     def training_sets_dir(self) -> Path:

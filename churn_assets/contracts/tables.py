@@ -8,7 +8,8 @@ from types import MappingProxyType
 import pandas as pd
 
 from churn_assets.contracts.base import Column, Contract, Kind, Rule
-from churn_assets.contracts.learning import churn_labels_contract, feature_contracts
+from churn_assets.contracts.labels import churn_labels_contract
+from churn_assets.contracts.learning import feature_contracts
 from churn_assets.contracts.metrics import metrics_contracts
 from churn_assets.settings import Settings, SourceName
 

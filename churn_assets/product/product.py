@@ -21,7 +21,8 @@ RESERVED = {
     "attributes": {*LANDING, *GRID, TOTAL_EVENTS, "is_active"},
     "properties": {*LANDING, *EVENT_KEYS, "event_date", "as_of_date"},
     "measures": {*GRID, "is_active"},
-    "features": {"user_id", "as_of_date", "churned", "is_at_risk", "censor_reason", "future_active_days"},
+    "features": {"user_id", "as_of_date", "churned", "is_at_risk", "censor_reason", "future_active_days"}
+    | {"days_until_churn", "days_followed"},
 }
 """Names that a table has already."""
 EXTRA = "extra"
