@@ -86,11 +86,12 @@ fuzz: $(READY) ## Damaged files for the readers, MINUTES long from case SEED on;
 	$(BIN)/python -m churn_assets_tests.fuzz $(MINUTES) $(SEED)
 
 .PHONY: docs
-docs: $(READY) ## Write docs/tables.md and docs/features.md from the contracts
+docs: $(READY) ## Write docs/tables.md, docs/features.md and the tables of docs/product.md from what declares them
 	$(BIN)/python -m churn_assets.contracts > docs/.tables.md.new
 	mv docs/.tables.md.new docs/tables.md
 	$(BIN)/python -m churn_assets.contracts features > docs/.features.md.new
 	mv docs/.features.md.new docs/features.md
+	$(BIN)/python -m churn_assets.product docs/product.md
 
 .PHONY: constraints
 constraints: $(READY) ## Renew the tested versions within what setup.cfg allows

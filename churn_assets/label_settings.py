@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from churn_assets.product.entries import Conditions, Names, Scalar
+from churn_assets.product.condition import Conditions
+from churn_assets.product.entries import Scalar
+from churn_assets.product.fields import Names
 from churn_assets.product.measures import TOTAL_EVENTS
 
 LONGEST_DAYS = 365
@@ -68,7 +70,7 @@ class LabelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["silence", "event", "lapse"] = "silence"
-    """What churn is: no active day, an event such as a cancellation, or a paid-through date that passes without a renewal."""
+    """What churn is: no active day, an event such as a cancellation, or a paid_until date that passes without a renewal."""
     horizon_days: int = Field(default=30, ge=1, le=LONGEST_DAYS)
     """A label looks at the days d + 1 .. d + horizon_days."""
     at_risk_days: int = Field(default=30, ge=1, le=LONGEST_DAYS)
@@ -86,11 +88,11 @@ class LabelSettings(BaseModel):
     starts: Names = ()
     """Event: at risk is who has had an event of these types, and none of `event` since."""
     paid_until: str | None = None
-    """Lapse: the attribute, or with renewal_events their property, that says through when a user has paid."""
+    """Lapse: the attribute, or with renewal_events their property, with the last day a user has the product for."""
     renewal_events: Names = ()
     """Lapse: event types with which a user pays on."""
     grace_days: int = Field(default=7, ge=0, le=LONGEST_DAYS)
-    """Lapse: so many days after the paid-through date a renewal still counts as one."""
+    """Lapse: so many days after the paid_until date a renewal still counts as one."""
     partial_follow_up: bool = False
     """Survival columns are also given before the horizon has closed, as far as it can be seen, and computed again daily."""
     outages: tuple[Outage, ...] = ()

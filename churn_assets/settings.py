@@ -5,8 +5,11 @@ What is here is read once and passed on; nothing else in the package looks at th
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -21,7 +24,8 @@ from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
 from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
-from churn_assets.product import Product, read_product
+from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, read_product
+from churn_assets.product.read import TABLES
 from churn_assets.training_settings import TrainingSettings
 
 if sys.version_info >= (3, 11):
@@ -81,15 +85,12 @@ class SourceSettings(BaseModel):
 
 
 class UsersSettings(SourceSettings):
-    plans: Names = (
-        *("free", "trial", "basic", "standard", "plus", "pro"),
-        *("premium", "paid", "team", "business", "enterprise"),
-    )
-    """Plans of the product, lower case. Any other becomes `unknown` and is counted as a repair."""
+    """Besides these keys a declaration may name some by which attributes get other values (`values_setting`)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
 
 class EventsSettings(SourceSettings):
-    columns: dict[str, Names] = Field(default={"course_id": ("course_name",)})
     event_types: Names = ()
     """Event types of the product besides the known ones. Any other is kept too, but raises a warning."""
 
@@ -129,6 +130,15 @@ class Settings(BaseSettings):
     """Most days one Dagster run of `churn-assets backfill` covers."""
     lock_timeout_seconds: float = Field(default=600, gt=0)
     """How long to wait for another process that holds the warehouse."""
+    product: str = DEFAULT_PRODUCT
+    """A shipped declaration, or a file beside churn.toml."""
+    attributes: tuple[dict[str, Any], ...] = ()
+    properties: tuple[dict[str, Any], ...] = ()
+    event_types: tuple[dict[str, Any], ...] = ()
+    measures: tuple[dict[str, Any], ...] = ()
+    features: tuple[dict[str, Any], ...] = ()
+    drop: Names = ()
+    """Entries that add to the product's, replace those of the same name, or take them out; docs/product.md."""
     sources: Sources = Sources()
     labels: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
@@ -155,12 +165,6 @@ class Settings(BaseSettings):
             )
         return self
 
-    @model_validator(mode="after")
-    def _labels_fit_the_product(self) -> Settings:
-        for fault in unknown_names(self.labels, self.declaration, self.sources.events.event_types):
-            raise ValueError(f"labels: {fault}")
-        return self
-
     @classmethod
     def settings_customise_sources(
         cls,
@@ -185,16 +189,27 @@ class Settings(BaseSettings):
         if unknown:
             raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
         try:
-            return cls(**written).model_copy(update={"data_dir": folder})
+            settings = cls(**written).model_copy(update={"data_dir": folder})
         except ValidationError as error:
             wrong = "; ".join(map(_said, error.errors()))
+        else:
+            # Refused here if they cannot be right, whatever is done next.
+            wrong = "; ".join(f"labels: {fault}" for fault in settings.unknown_names())
+            if not wrong:
+                return settings
         # Out here it holds no ValidationError, which outlives the interpreter's end and makes DuckDB complain of leaks.
         raise ChurnError(f"{path} or a CHURN_ variable is not usable: {wrong}.")
 
     @property
     def declaration(self) -> Product:
-        """What the product is made of."""
-        return read_product()
+        """What the product has. Raises ChurnError where a declaration cannot be right."""
+        more = {table: entries for table in TABLES if (entries := getattr(self, table))}
+        product = read_product(self.product, self.data_dir, more)
+        return _with_given_values(product, self.sources.users.model_extra or {})
+
+    def unknown_names(self) -> Iterator[str]:
+        """A sentence for each name under `[labels]` that the product does not have. Raises ChurnError as `declaration` does."""
+        return unknown_names(self.labels, self.declaration, self.sources.events.event_types)
 
     def source(self, name: SourceName) -> SourceSettings:
         return self.sources.users if name == "users" else self.sources.events
@@ -241,6 +256,23 @@ class Settings(BaseSettings):
     @property
     def reports_dir(self) -> Path:
         return self.data_dir / "reports"
+
+
+def _with_given_values(product: Product, given: dict[str, Any]) -> Product:
+    """The product with the labels that a deployment gives its attributes under `[sources.users]`."""
+    by_setting = {entry.values_setting: entry for entry in product.attributes if entry.values_setting}
+    replaced: dict[str, Attribute] = {}
+    for key, values in given.items():
+        if key not in by_setting:
+            raise ChurnError(f"[sources.users] has the unknown key '{key}'; see docs/settings.md for the keys.")
+        texts = json.loads(values) if isinstance(values, str) and values.startswith("[") else _listed(values)
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            raise ChurnError(f"[sources.users] {key} must be a list of texts.")
+        entry = by_setting[key]
+        replaced[entry.name] = entry.model_copy(update={"values": tuple(texts)})
+    if not replaced:
+        return product
+    return replace(product, attributes=tuple(replaced.get(entry.name, entry) for entry in product.attributes))
 
 
 def _said(error: ErrorDetails) -> str:

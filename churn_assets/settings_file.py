@@ -1,4 +1,4 @@
-"""Writes to `<data>/churn.toml`: the calendar, where it is not set, leaving every other byte as the user wrote it.
+"""Writes to `<data>/churn.toml`: the calendar and the product, where they are not set, leaving every other byte as the user wrote it.
 
 Reading and judging the file is `settings.py`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -25,28 +26,39 @@ def write_calendar(settings_path: Path, start: date, end: date) -> None:
 
     Comments, order and line ends stay, and a file with both keys is not touched. Raises ChurnError.
     """
+    _write_absent(settings_path, {"start_date": start, "end_date": end}, "calendar")
+
+
+def write_product(settings_path: Path, product: str) -> None:
+    """Set `product` in the file where it is absent, in the same way."""
+    _write_absent(settings_path, {"product": product}, "product")
+
+
+def _write_absent(settings_path: Path, values: Mapping[str, date | str], what: str) -> None:
     try:
         text = settings_path.read_bytes().decode("utf-8-sig") if settings_path.exists() else ""
         present = tomlkit.parse(text)
-        for key, day, neighbour in (("start_date", start, "end_date"), ("end_date", end, "start_date")):
+        for key, value in values.items():
             if key not in present:
-                text = _with_key(text, f"{key} = {day.isoformat()}", neighbour, neighbour_first=key == "end_date")
+                neighbour = {"start_date": "end_date", "end_date": "start_date"}.get(key, "start_date")
+                text = _with_key(text, key, value, neighbour, neighbour_first=key == "end_date")
         if tomlkit.parse(text) == present:
             return
         settings_path.parent.mkdir(parents=True, exist_ok=True)
         replace_content(settings_path, text.encode("utf-8"))
     except (TOMLKitError, UnicodeDecodeError) as error:
         raise ChurnError(
-            f"{settings_path} is not valid TOML, so no calendar can be written to it; correct it."
+            f"{settings_path} is not valid TOML, so no {what} can be written to it; correct it."
         ) from error
     except OSError as error:
         cause = os.strerror(error.errno or 0)
-        raise ChurnError(f"The calendar cannot be written into {settings_path} ({cause}); make it writable.") from error
+        raise ChurnError(f"The {what} cannot be written into {settings_path} ({cause}); make it writable.") from error
 
 
-def _with_key(text: str, line: str, neighbour: str, *, neighbour_first: bool) -> str:
+def _with_key(text: str, key: str, value: date | str, neighbour: str, *, neighbour_first: bool) -> str:
     """`text` with one more key before its first table: beside its neighbour, else below the top comment."""
     line_end = "\r\n" if "\r\n" in text else "\n"
+    line = f"{key} = {tomlkit.item(value).as_string()}"
     if (beside := re.search(rf"^{neighbour}[ \t]*=[^\n]*(?:\n|\Z)", text, re.MULTILINE)) is not None:
         at = beside.end() if neighbour_first else beside.start()
     else:
@@ -56,12 +68,11 @@ def _with_key(text: str, line: str, neighbour: str, *, neighbour_first: bool) ->
         before += line_end
     gap = line_end if after.startswith(("#", "[")) else ""
     added = before + line + line_end + gap + after
-    key = line.split(" ", 1)[0]
     try:
         if key in tomlkit.parse(added):
             return added
     except TOMLKitError:
         pass  # the place found lies within a multi-line text
     document = tomlkit.parse(text)
-    document[key] = date.fromisoformat(line.rsplit(" ", 1)[1])
+    document[key] = value
     return tomlkit.dumps(document)

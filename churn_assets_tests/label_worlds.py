@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import oracles_labels
 from churn_assets.assets.labels_step import labels_step
 from churn_assets.assets.step import Inputs, Selection, Step
-from churn_assets.calendar import DayRange
+from churn_assets.calendar import DayRange, Horizon
 from churn_assets.contracts.base import Column, Kind
 from churn_assets.contracts.labels import churn_labels_contract
 from churn_assets.label_settings import LabelSettings, Outage
@@ -39,7 +39,6 @@ EVENT_COLUMNS = [
     "device",
     "landing_date",
 ]
-ALL_DAYS = DayRange(date(1900, 1, 1), date(2100, 1, 1))
 DAYS_OF = {"clean_events": "landing_date", "user_day_grid": "as_of_date", "user_daily": "as_of_date"}
 
 
@@ -143,8 +142,8 @@ class World:
         }
         return {name: typed(table) for name, table in tables.items()}
 
-    def loaded(self, days: DayRange, shuffle: random.Random | None, sees: DayRange | None = None) -> Inputs:
-        """What the step loads for `days`. `sees`: what lies outside of these landing days is not there."""
+    def loaded(self, days: DayRange, shuffle: random.Random | None, hashed_only: bool) -> Inputs:
+        """What the step loads for `days`. `hashed_only`: no rows but those that the input hash of the (one) day covers."""
         whole = {
             table: Selection() for table in self.step.reads if table not in {p.of for p in self.step.selects.values()}
         }
@@ -153,7 +152,9 @@ class World:
             table = part.of or name
             window = (part.window or self.step.reads[table]).of(days, START)
             frame = self.tables[table]
-            chosen = frame[within(frame[DAYS_OF[table]], window) & within(frame[DAYS_OF[table]], sees or ALL_DAYS)]
+            if hashed_only:
+                window = DayRange(window.first, min(window.last, self.hashed_until(table, days.first)))
+            chosen = frame[within(frame[DAYS_OF[table]], window)]
             if part.only:
                 chosen = chosen[chosen[part.only]]
             if part.among:
@@ -167,12 +168,17 @@ class World:
         }
         return Inputs(frames, published)
 
+    def hashed_until(self, table: str, at: date) -> date:
+        window = self.step.reads[table]
+        is_open = window.closes and window.horizon(at, self.published) is not Horizon.CLOSED
+        return at + timedelta(days=window.late if is_open else window.ahead)
+
     def table(
-        self, first: int, last: int, *, shuffle: random.Random | None = None, sees: DayRange | None = None
+        self, first: int, last: int, *, shuffle: random.Random | None = None, hashed_only: bool = False
     ) -> pd.DataFrame:
         """The labels of the days, from what the step loads for them, as they would be published."""
         days = DayRange(day(first), day(last))
-        (made,) = self.step.compute(self.loaded(days, shuffle, sees), days)
+        (made,) = self.step.compute(self.loaded(days, shuffle, hashed_only), days)
         contract = churn_labels_contract(Column("user_id", Kind.INTEGER, "User"), self.rules)
         labels = contract.typed(made)
         admit(contract, labels, days)

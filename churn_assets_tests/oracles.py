@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from churn_assets.contracts.tables import KNOWN_EVENT_TYPES, QUARANTINE_REASONS
+from e_learning import KNOWN_EVENT_TYPES, QUARANTINE_REASONS
 
 Row = dict[str, Any]
 BAD = object()
@@ -221,7 +221,7 @@ def judge_user(row: Row, rules: Any) -> Verdict:
     signup = day_of(said["signup_date"], rules.source_zone, rules.business_zone)
 
     plan = (tidy(said["plan"]) or "").lower()
-    plan = plan if plan in rules.plans else "unknown"
+    plan = plan if plan in rules.product.attributes[0].values else "unknown"
     country = (tidy(said["country"]) or "").upper()
     country = "UNKNOWN" if country.lower() in MISSING_WORDS - {"na"} else tidy(country)
     source = (tidy(said["marketing_source"]) or "").lower()

@@ -25,6 +25,7 @@ from churn_assets.landing import read_file
 from churn_assets.settings import Settings, SourceName, SourceSettings, UsersSettings
 from churn_assets.transforms import CleaningRules, clean_events, clean_users, cleaning_rules
 from delivered import FORMATS, raw_frame, written
+from e_learning import PRODUCT
 from frames import records
 from worlds import command, day, days, deliver, deployment_of, differing, hashes, query, run_plainly, write_settings
 
@@ -106,7 +107,7 @@ def test_a_row_between_two_good_ones(tmp_path: Path, one: RowCase, suffix: str) 
     path = landing / source / f"date={LANDED}" / f"a.{suffix}"
     path.parent.mkdir(parents=True)
     path.write_bytes(written(rows, suffix))
-    landed = read_file(path, source=source, settings=settings, landing_dir=landing)
+    landed = read_file(path, source=source, product=PRODUCT, settings=settings, landing_dir=landing)
     clean = clean_events if source == "events" else clean_users
     cleaned = clean(raw_frame(contract, landed, LANDED), first_day=LANDED, last_day=LANDED, rules=rules)
 
@@ -146,7 +147,7 @@ def test_a_file_that_cannot_be_read_for_certain_is_refused_whole(tmp_path: Path,
     path = users_file(tmp_path, one.content(suffix), suffix)
     with pytest.raises(RefusedFile) as raised:
         settings = UsersSettings(**one.declared)
-        read_file(path, source="users", settings=settings, landing_dir=tmp_path / "landing")
+        read_file(path, source="users", product=PRODUCT, settings=settings, landing_dir=tmp_path / "landing")
     said = str(raised.value)
     assert said.startswith(f"landing/users/date={LANDED}/a.{suffix} ") and one.says in said
     assert said.endswith(".") and said.isprintable() and SECRET not in said
@@ -156,7 +157,7 @@ def test_a_file_that_cannot_be_read_for_certain_is_refused_whole(tmp_path: Path,
 def test_a_file_that_only_looks_odd_is_read(tmp_path: Path, one: Accepted, suffix: str) -> None:
     path = users_file(tmp_path, one.content(suffix), suffix)
     settings = UsersSettings(**one.declared)
-    landed = read_file(path, source="users", settings=settings, landing_dir=tmp_path / "landing")
+    landed = read_file(path, source="users", product=PRODUCT, settings=settings, landing_dir=tmp_path / "landing")
     assert landed.table["user_id"].to_pylist() == list(one.users)
     malformed = ["malformed_row" if user is None else None for user in one.users]
     assert landed.table["read_error"].to_pylist() == malformed
@@ -243,7 +244,7 @@ def test_16_a_file_delivered_again_under_another_name_changes_no_content(
         (
             *(34, "user_daily.expectations"),
             "100,1,2026-01-01T01:00:00,video_watch,c,900,,\n101,1,2026-01-01T02:00:00,video_watch,c,541,,\n",
-            *(USERS, "1440 minutes"),
+            *(USERS, "at most 1440 in a day"),
         ),
         (35, "clean_events.expectations", "100,1,2026-01-01T01:00:00,telepathy,,,,\n", USERS, "telepathy"),
         (37, "clean_users.expectations", "", USERS.replace("free,false", "free,true"), "plan and is_paid agree"),

@@ -15,9 +15,9 @@ from churn_assets import transforms
 from churn_assets.assets.steps import all_steps
 from churn_assets.automation.plan import Work
 from churn_assets.checks import canaries
-from churn_assets.contracts.features import FEATURES
 from churn_assets.synthetic import generate
 from churn_assets.transforms import user_features
+from e_learning import FEATURES
 from test_checks import judged, red_days
 from worlds import START, day, days, deployment_of, publish_plainly, run_plainly, tamper, write_settings
 

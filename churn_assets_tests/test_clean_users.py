@@ -15,10 +15,15 @@ from hypothesis import strategies as st
 import frames
 import oracles
 from churn_assets.transforms import Cleaned, CleaningRules, clean_users
+from e_learning import PRODUCT
 from frames import Row, assert_same_parts, counts_by_file, place, raw_users, records, stacked
 
 JAN_5, JAN_6, JAN_7 = (date(2026, 1, n) for n in (5, 6, 7))
 PLANS = ("free", "trial", "pro")
+SELLING = dataclasses.replace(
+    PRODUCT,
+    attributes=tuple(a.model_copy(update={"values": PLANS}) if a.name == "plan" else a for a in PRODUCT.attributes),
+)
 PROPERTY = settings(max_examples=35, deadline=None, derandomize=True)
 
 # --- small, nasty worlds ---
@@ -50,7 +55,7 @@ def worlds(draw: st.DrawFn) -> World:
         user_id_type=draw(st.sampled_from(["integer", "integer", "string"])),
         source_zone=draw(zones),
         business_zone=draw(zones),
-        plans=PLANS,
+        product=SELLING,
         values=draw(st.sampled_from([{}, {"plan": {"gold": "pro"}}])),
     )
     known = [row | {"signup_date": draw(st.sampled_from(SIGNUPS))} for row in GOOD]
@@ -146,7 +151,7 @@ def test_cleaned_text_is_clean_it_comes_out_the_same_when_cleaned_again(texts: l
 
 def clean(*rows: Row, day: date = JAN_5, last: date | None = None, **rules: Any) -> Cleaned:
     """Clean rows of a day; they must be accounted for and pass the gate."""
-    rules_ = dataclasses.replace(CleaningRules(plans=PLANS), **rules)
+    rules_ = dataclasses.replace(CleaningRules(product=SELLING), **rules)
     raw = (
         frames.frame("raw_users", frames.landed(rows, "users", frames.USER), id_type="string")
         if rules_.user_id_type == "string"

@@ -167,7 +167,7 @@ def test_parameters_raise_the_steps_they_reach() -> None:
         "user_day_grid",
         "unmatched_events",
     }
-    plans = versions(Settings(sources=Sources(users=UsersSettings(plans=("free", "gold")))))
+    plans = versions(Settings(sources=Sources(users=UsersSettings(plans=("free", "gold")))))  # type: ignore[call-arg]
     assert before["clean_users"] != plans["clean_users"]
     zone = versions(Settings(timezone="Europe/Berlin"))
     assert {name for name in before if before[name] != zone[name]} >= {"clean_users", "clean_events"}

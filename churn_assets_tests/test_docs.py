@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from churn_assets.cli import cli
 from churn_assets.contracts import contracts
 from churn_assets.contracts.__main__ import features_page, tables_page
-from churn_assets.contracts.features import FEATURES
 from churn_assets.settings import Settings, SourceSettings, tomllib
+from e_learning import FEATURES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

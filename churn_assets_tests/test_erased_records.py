@@ -21,6 +21,7 @@ from churn_assets.landing.erased import Erased, canonical
 from churn_assets.landing.erasing import remove_leftovers, rename_without, rewrite_without, search_landing
 from churn_assets.landing.reading import read_file
 from churn_assets.settings import Settings
+from e_learning import PRODUCT
 from erasure_worlds import dagster_log
 
 DAY = "date=2026-01-05"
@@ -206,7 +207,12 @@ def test_rows_of_erased_users_are_left_out_of_what_is_read_and_the_others_keep_t
     path = landed(tmp_path, "a.csv", HEAD + b"".join(event(n, user) + b"\n" for n, user in enumerate([8, 7, 9], 1)))
     own = deployment(tmp_path)
     read = read_file(
-        path, source="events", settings=own.sources.events, landing_dir=own.landing_dir, erased=erased("7")
+        path,
+        source="events",
+        product=PRODUCT,
+        settings=own.sources.events,
+        landing_dir=own.landing_dir,
+        erased=erased("7"),
     )
     assert read.rows_erased == 1 and read.table.column("source_row").to_pylist() == [1, 3]
     assert read.table.column("user_id").to_pylist() == ["8", "9"]

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
 import oracles_evaluation as oracles
-from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
 from churn_assets.evaluation import (
     Evaluation,
     NothingToLearn,
@@ -30,6 +29,8 @@ from churn_assets.evaluation.baseline import MOST_CATEGORIES
 from churn_assets.evaluation.bootstrap import DRAWS, interval, user_weights
 from churn_assets.evaluation.curves import MOST_POINTS, curve, reliability
 from churn_assets.evaluation.ranking import CALIBRATION_BINS, TOP_SHARE, Ranking, average_precision, lift, roc_auc
+from churn_assets.product.columns import LOOKBACK_DAYS
+from e_learning import FEATURES
 from evaluation_worlds import LABEL, learnable, rows
 from worlds import environment
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import oracles
 import oracles_features
-from churn_assets.contracts.features import FEATURES, SEGMENTS, WINDOWS
+from churn_assets.product.columns import SEGMENTS, WINDOWS
 from churn_assets.transforms import feature_catalogue, user_features
+from e_learning import FEATURES, KNOWN_EVENT_TYPES, PRODUCT
 from frames import Row, admitted, contract, frame, records, same_rows, stacked
 
 PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
@@ -70,6 +71,7 @@ class World:
             first_day=day(first),
             last_day=day(last),
             published=[at for at in self.published if not alone or day(first - 89) <= at <= day(last)],
+            product=PRODUCT,
         )
         return admitted("user_features", made, day(first), day(last), id_type=self.id_type)
 
@@ -120,7 +122,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def any_event(user: Any, number: int, chance: random.Random) -> Row:
-    kind = chance.choice([*oracles.KNOWN_EVENT_TYPES, "telepathy"])
+    kind = chance.choice([*KNOWN_EVENT_TYPES, "telepathy"])
     said: Row = {"hour": chance.randrange(24), "course_id": chance.choice([None, "a", "b", "c"])}
     said["landing_date"] = day(number + chance.choice([0, 0, 1, 3]))
     if kind == "video_watch":
@@ -294,7 +296,7 @@ def test_a_day_without_anyone_has_no_rows() -> None:
 
 
 def test_the_catalogue_has_each_column_of_user_features_on_each_day() -> None:
-    made = feature_catalogue(first_day=day(1), last_day=day(3))
+    made = feature_catalogue(first_day=day(1), last_day=day(3), product=PRODUCT)
     rows = records(admitted("feature_catalogue", made, day(1), day(3)))
     columns = contract("user_features").column_names
     for at in (day(1), day(2), day(3)):

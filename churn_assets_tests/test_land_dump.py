@@ -19,6 +19,7 @@ from churn_assets.landing import read_file
 from churn_assets.landing.dump import LandedDump, land_dump
 from churn_assets.settings import Settings
 from churn_assets.settings_file import write_calendar
+from e_learning import PRODUCT
 
 USERS = "user_id,signup_date,plan\n1,2025-11-30,free\n2,2026-01-02,paid\n"
 EVENTS = (
@@ -192,7 +193,9 @@ def test_json_lines_stay_as_they_are_and_an_empty_day_is_one_blank_line(land: La
     assert files(data)["events 01-03"] == "\n"
     assert files(data)["events 01-04"] == events[0] + "\n"
     empty = data / "landing/events/date=2026-01-03/events.jsonl"
-    table = read_file(empty, source="events", settings=Settings().sources.events, landing_dir=data / "landing").table
+    table = read_file(
+        empty, source="events", product=PRODUCT, settings=Settings().sources.events, landing_dir=data / "landing"
+    ).table
     assert table.num_rows == 0
 
 
@@ -219,7 +222,7 @@ def test_a_json_line_that_binds_no_file_of_its_own_lands_where_another_does(land
         source, day = name.split()
         path = data / "landing" / source / f"date=2026-{day}" / f"{source}.jsonl"
         settings = Settings().source(source)  # type: ignore[arg-type]
-        read = read_file(path, source=source, settings=settings, landing_dir=data / "landing")  # type: ignore[arg-type]
+        read = read_file(path, source=source, product=PRODUCT, settings=settings, landing_dir=data / "landing")  # type: ignore[arg-type]
         assert read.table.num_rows == len(text.split("\n")) - 1 - (text == "\n")
 
 

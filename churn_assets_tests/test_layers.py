@@ -15,14 +15,26 @@ import churn_assets
 
 PACKAGE = Path(churn_assets.__file__).parent
 LAYERS = (
-    {"errors", "files", "product", "products", "contracts"}
-    | {"settings", "label_settings", "label_names", "training_settings", "check_settings"},
+    {
+        "errors",
+        "files",
+        "settings",
+        "label_settings",
+        "label_names",
+        "training_settings",
+        "check_settings",
+        "contracts",
+        "product",
+        "products",
+    },
     {"transforms"},
     {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures", "evaluation"},
     {"training"},
     {"assets", "checks"},
     {"automation", "report"},
-    {"graph", "definitions", "cli", "commands"},
+    {"graph", "definitions"},
+    {"commands"},
+    {"cli"},
 )
 """Left to right. A part may import its own layer and those left of it."""
 APART = ({"assets", "checks"}, {"transforms", "landing"})
@@ -120,10 +132,23 @@ def test_each_part_imports_only_from_its_own_layer_and_those_left_of_it(path: Pa
         ("landing.reading", "from dagster_duckdb import DuckDBIOManager"),
         ("settings", "import churn_assets.calendar"),
         ("assets.graph", "from churn_assets.automation.plan import plan"),
+        ("graph", "from churn_assets.commands.backfill import bring_up_to_date"),
+        ("commands.erase", "def f():\n    from churn_assets.cli import cli"),
     ],
 )
 def test_the_rule_sees_a_breach(module: str, line: str) -> None:
     assert len(breaches(module, imported(ast.parse(line)))) == 1
+
+
+def private_imports(tree: ast.Module) -> list[str]:
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = [alias.name for node in froms if (node.module or "").startswith("churn_assets") for alias in node.names]
+    return [name for name in names if name.startswith("_") and not name.endswith("__")]
+
+
+def test_what_a_file_imports_from_another_has_a_public_name() -> None:
+    assert {module_of(path): names for path in PATHS if (names := private_imports(parsed(path)))} == {}
+    assert private_imports(ast.parse("def f():\n    from churn_assets.calendar import _days")) == ["_days"]
 
 
 def test_every_file_belongs_to_a_layer() -> None:
@@ -170,6 +195,13 @@ def test_the_rule_sees_a_clock(line: str) -> None:
 
 def test_a_wait_is_no_clock() -> None:
     assert not clocks("import time\ntime.monotonic()\ntime.sleep(1)\n")
+
+
+def test_importing_the_command_line_imports_neither_dagster_nor_pandas_nor_the_settings() -> None:
+    heavy = "{'dagster', 'duckdb', 'pandas', 'pydantic'}"
+    program = f"import sys, churn_assets.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_importing_the_transforms_imports_neither_dagster_nor_duckdb() -> None:

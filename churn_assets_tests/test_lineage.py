@@ -39,7 +39,7 @@ def steps(deployment: Deployment) -> Iterator[Step]:
 
 
 def lineage_of(deployment: Deployment, table: str) -> dict[str, tuple[str, ...]]:
-    return dict(column_lineage(deployment.contracts[table], deployment.settings.labels))
+    return dict(column_lineage(deployment.contracts[table], deployment.settings))
 
 
 def test_every_column_of_a_computed_table_is_made_from_columns_its_step_reads(deployment: Deployment) -> None:

@@ -16,7 +16,8 @@ from churn_assets.assets.step import Deployment
 from churn_assets.automation.backfill import Report
 from churn_assets.automation.plan import Plan
 from churn_assets.automation.release import Releasable, releasable, release_plan
-from churn_assets.cli import cli, console
+from churn_assets.cli import cli
+from churn_assets.commands.display import console
 from worlds import (
     DAYS,
     LATENESS,

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from churn_assets.contracts.tables import SOURCE_COLUMNS
 from churn_assets.errors import RefusedFile
 from churn_assets.landing import Drift, LandedFile, read_file
 from churn_assets.landing import csv_file as csv_module
 from churn_assets.settings import MEBIBYTE, EventsSettings, UsersSettings
 from churn_assets_tests.fuzz.cases import whole_row
 from delivered import FORMATS, TEXT_FORMATS, written
+from e_learning import PRODUCT, SOURCE_COLUMNS
 
 DAY = "users/date=2026-01-01"
 SECRET = "s3cr3t-value"
@@ -45,7 +45,9 @@ def read(folder: Path, content: bytes | str, name: str = "a.csv", **declared: An
 
 
 def read_path(path: Path, folder: Path, **declared: Any) -> LandedFile:
-    return read_file(path, source="users", settings=UsersSettings(**declared), landing_dir=folder / "landing")
+    return read_file(
+        path, source="users", product=PRODUCT, settings=UsersSettings(**declared), landing_dir=folder / "landing"
+    )
 
 
 def refusal_of(path: Path, folder: Path, **declared: Any) -> str:
@@ -496,7 +498,9 @@ def test_25_schema_versions_in_one_jsonl_file(tmp_path: Path) -> None:
 
 def test_the_default_alias_of_events(tmp_path: Path) -> None:
     path = deliver(tmp_path, "event_id,user_id,event_time,event_type,course_name\n1,2,x,login,C1\n")
-    landed = read_file(path, source="events", settings=EventsSettings(), landing_dir=tmp_path / "landing")
+    landed = read_file(
+        path, source="events", product=PRODUCT, settings=EventsSettings(), landing_dir=tmp_path / "landing"
+    )
     assert values(landed, "course_id") == [("C1",)]
     assert landed.drift.renamed == (("course_name", "course_id"),)
 

@@ -103,7 +103,7 @@ def test_it_says_what_is_published_how_good_it_is_and_who_the_users_are(computed
     assert events.score == pytest.approx(100 * events.accepted / (events.accepted + 6))
     assert ("events", "too_late", 1) in contents.reasons
     users = query(computed, f"SELECT count(*) FROM churn.user_day_grid WHERE as_of_date = '{day(DAYS)}'")[0][0]
-    for groups in (contents.plans, contents.countries):
+    for groups in contents.groups.values():
         assert sum(count for _, count, _ in groups) == users
 
 

@@ -13,6 +13,7 @@ from churn_assets.errors import ChurnError
 from churn_assets.landing import read_file
 from churn_assets.settings import SOURCES, EventsSettings, UsersSettings
 from churn_assets.synthetic import GeneratedWorld, generate
+from e_learning import PRODUCT
 
 START = date(2026, 1, 1)
 
@@ -107,6 +108,7 @@ def test_every_format_is_read_back_with_the_same_values(tmp_path: Path, file_for
                 read_file(
                     folder / source / f"date={day}" / f"{source}.{suffix}",
                     source=source,
+                    product=PRODUCT,
                     settings=settings,
                     landing_dir=folder,
                 ).table.to_pandas()
@@ -126,7 +128,7 @@ def test_counts_are_those_of_the_files(world: tuple[GeneratedWorld, pd.DataFrame
     summary, users, events = world
     assert summary.events == len(events)
     assert summary.users == users["user_id"].nunique()
-    assert summary.plan_changes == len(users) - users["user_id"].nunique()
+    assert summary.user_changes == len(users) - users["user_id"].nunique()
     assert summary.late_events == (events["landing_date"] > events["event_date"]).sum()
     assert (summary.start, summary.end, summary.days) == (date(2026, 1, 1), date(2026, 4, 30), 120)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,12 +13,17 @@ from hypothesis import strategies as st
 
 import frames
 import oracles
-from churn_assets.transforms import unmatched_events, user_daily, user_day_grid
+from churn_assets import transforms
+from churn_assets.transforms import unmatched_events
+from e_learning import PRODUCT
 from frames import Row, clean_events, clean_users, records, stacked
 
 PROPERTY = settings(max_examples=35, deadline=None, derandomize=True)
 GRID_KEY, EVENT_KEY = ["as_of_date", "user_id"], ["landing_date", "event_id"]
 LATENESS = 2
+
+user_day_grid = partial(transforms.user_day_grid, attributes=[entry.name for entry in PRODUCT.attributes])
+user_daily = partial(transforms.user_daily, product=PRODUCT)
 
 
 def jan(day: int) -> date:

@@ -36,6 +36,7 @@ from churn_assets.warehouse.frames import create_table, quoted
 from churn_assets.warehouse.ledger import LEDGER_DDL
 from churn_assets.warehouse.progress import listening
 from churn_assets.warehouse.reading import Bucket
+from churn_assets.warehouse.selection import Selection
 
 DAY = date(2026, 1, 5)
 ONE_DAY = DayRange(DAY, DAY)
@@ -453,12 +454,55 @@ def test_columns_are_bound_by_name_whatever_order_the_table_has(warehouse: Wareh
         Column("reading_number", Kind.INTEGER, "Another name"),
     ],
 )
-def test_a_table_of_another_contract_is_refused_and_stays(warehouse: Warehouse, column: Column) -> None:
-    put(warehouse, readings(note=OLD))
-    other = replace(CONTRACT, columns=(column, *CONTRACT.columns[1:]), key=(column.name,))
-    with pytest.raises(ChurnError, match=r"churn.readings was made by another contract .* move the warehouse file"):
-        put(warehouse, other.empty(), contract=other)
-    assert set(held(warehouse)["note"]) == {OLD}
+def test_a_table_of_another_contract_is_changed_where_it_stands(warehouse: Warehouse, column: Column) -> None:
+    """The days that are not published again keep their rows, and are null in a column that is new to them."""
+    first, second = WEEK.first, WEEK.last
+    put(warehouse, readings(day=first, note=OLD), days=DayRange(first, first))
+    other = replace(CONTRACT, columns=(column, *CONTRACT.columns[1:]), key=(column.name,), rules=())
+    put(warehouse, other.empty(), contract=other, days=DayRange(second, second))
+    with warehouse.reading() as connection:
+        rows = connection.sql(f"SELECT {quoted(column.name)} IS NULL, note FROM churn.readings").fetchall()
+    is_new = column.kind is Kind.TEXT or column.name != "reading_id"
+    assert rows == [(is_new, OLD)] * len(readings())
+
+
+def test_a_table_that_is_partitioned_by_another_column_starts_anew(warehouse: Warehouse) -> None:
+    put(warehouse, readings())
+    day = replace(CONTRACT.column(CONTRACT.day), name="other_day")
+    columns = tuple(day if column.name == CONTRACT.day else column for column in CONTRACT.columns)
+    other = replace(CONTRACT, columns=columns, day="other_day", rules=())
+    put(warehouse, other.empty(), contract=other)
+    with warehouse.reading() as connection:
+        assert connection.sql("SELECT count(*) FROM churn.readings").fetchall() == [(0,)]
+        assert len(Ledger.read(connection).of("readings")) == len(ONE_DAY)
+
+
+@given(st.data())
+def test_a_view_has_the_digest_of_what_reading_it_gives(data: st.DataObject) -> None:
+    """As if the selected rows and columns were a table of their own: of other rows and columns nothing is seen."""
+    chosen = tuple(c.name for c in CONTRACT.columns if c.name == CONTRACT.day or data.draw(st.booleans(), label=c.name))
+    only = data.draw(st.sampled_from([None, "is_valid"]))
+    among = data.draw(st.sampled_from([None, ("place", ("attic",)), ("place", ())]))
+    selection = Selection(chosen, only=only, among=among)
+    rows = readings(6, is_valid=data.draw(st.lists(st.sampled_from([True, False, None]), min_size=6, max_size=6)))
+    part = rows
+    if only:
+        part = part[part["is_valid"].fillna(False).astype(bool)]
+    if among:
+        part = part[part["place"].isin(among[1])]
+    own = PartitionHashes(replace(CONTRACT, columns=tuple(map(CONTRACT.column, chosen))))
+    own.add(part[list(chosen)])
+    whole = PartitionHashes(CONTRACT, [selection])
+    for block in np.array_split(np.arange(6), data.draw(st.integers(1, 3))):
+        whole.add(rows.iloc[data.draw(st.permutations(block.tolist()))].reset_index(drop=True))
+    alone = PartitionHashes(CONTRACT)
+    alone.add(rows)
+    day = ONE_DAY.first
+    if selection.is_whole:
+        assert whole.views(day) == {}
+    else:
+        assert whole.views(day) == {selection.view(CONTRACT): own.digest(day)}
+    assert whole.digest(day) == alone.digest(day)
 
 
 def test_publishing_the_same_rows_again_changes_no_hash(warehouse: Warehouse) -> None:

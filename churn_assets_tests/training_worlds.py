@@ -12,7 +12,7 @@ import pandas as pd
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import Column, Contract, Kind, contracts
-from churn_assets.contracts.features import SEGMENTS
+from churn_assets.product.columns import SEGMENTS
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Publication, publish
 

@@ -51,7 +51,8 @@ def build_baseline(deployment: Deployment) -> AssetsDefinition:
             yield MaterializeResult(metadata={"why": NOTHING_MEASURED})
             return
         parts = load_training_set(inputs.version, deployment.settings.data_dir)
-        measured = evaluate(*parts, label=deployment.settings.labels.churned_column)
+        settings = deployment.settings
+        measured = evaluate(*parts, label=settings.labels.churned_column, product=settings.declaration)
         pictures = evaluation_pictures(measured.curves, measured.reliability)
         yield MaterializeResult(
             metadata={

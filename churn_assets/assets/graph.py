@@ -26,7 +26,8 @@ from dagster import (
 )
 
 from churn_assets.assets.step import Deployment
-from churn_assets.assets.steps import AnyStep, all_steps
+from churn_assets.assets.steps import all_steps
+from churn_assets.assets.wiring import AnyStep
 from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions
 from churn_assets.contracts import Column, Contract
 from churn_assets.contracts.lineage import column_lineage
@@ -126,7 +127,7 @@ def _metadata(contract: Contract, settings: Settings) -> dict[str, Any]:
 
 def columns_metadata(contract: Contract, settings: Settings) -> dict[str, Any]:
     """The contract as the UI shows columns, and what each is made from, which also ends its description."""
-    lineage = column_lineage(contract, settings.labels)
+    lineage = column_lineage(contract, settings)
     columns = [_column(column, lineage.get(column.name, ())) for column in contract.columns]
     rules = TableConstraints(other=[rule.sentence for rule in contract.rules])
     deps = {name: [TableColumnDep(*source.split(".")) for source in sources] for name, sources in lineage.items()}

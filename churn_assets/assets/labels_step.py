@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from churn_assets import transforms
-from churn_assets.assets.step import Compute, Inputs, Selection, Step
+from churn_assets.assets.step import Compute, Inputs, Step
 from churn_assets.calendar import SAME_DAY, DayRange, Window
 from churn_assets.product.measures import IS_ACTIVE, TOTAL_EVENTS
 from churn_assets.settings import Settings
+from churn_assets.warehouse.selection import Selection
 
 Reads = dict[str, Window]
 Selects = dict[str, Selection]
@@ -94,21 +95,21 @@ def _lapse(settings: Settings) -> tuple[Reads, Selects, Compute]:
     of_users = Selection((*USER_DAY, "signup_date"), window=SAME_DAY)
     if rules.renewal_events:
         reads = {"user_day_grid": SAME_DAY, table: _events_window(settings, back=None)}
-        paid = Selection((*EVENT_DAY, paid_until), of=table, among=("event_type", rules.renewal_events))
+        terms = Selection((*EVENT_DAY, paid_until), of=table, among=("event_type", rules.renewal_events))
     else:
         reads = {table: Window(ahead=rules.reach_days, closes=not rules.partial_follow_up)}
-        paid = Selection((*USER_DAY, paid_until), of=table)
+        terms = Selection((*USER_DAY, paid_until), of=table)
 
     def compute(inputs: Inputs, days: DayRange) -> tuple[pd.DataFrame, ...]:
         labels = transforms.churn_labels_by_lapse(
             inputs["user_day_grid"],
-            inputs["paid"],
+            inputs["terms"],
             **_asked(settings, inputs, days),
             timezone=settings.timezone,
         )
         return (labels,)
 
-    return reads, {"user_day_grid": of_users, "paid": paid}, compute
+    return reads, {"user_day_grid": of_users, "terms": terms}, compute
 
 
 _KINDS: Mapping[str, Callable[[Settings], tuple[Reads, Selects, Compute]]] = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -12,23 +11,20 @@ import pandas as pd
 from churn_assets import transforms
 from churn_assets.assets.labels_step import labels_step
 from churn_assets.assets.landing_step import LandingStep
-from churn_assets.assets.step import Selection, Step
+from churn_assets.assets.step import Step
+from churn_assets.assets.wiring import AnyStep, wired
 from churn_assets.calendar import SAME_DAY, Window
-from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS, WINDOWS
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import growth_pictures, retention_pictures
+from churn_assets.product import Attribute
+from churn_assets.product.parts import for_days, for_features
 from churn_assets.settings import Settings, SourceName
-from churn_assets.transforms.features import (
-    ATTRIBUTE_COLUMNS,
-    COURSE_COLUMNS,
-    LOOKBACK_COLUMNS,
-    MONTH_COLUMNS,
-)
+from churn_assets.transforms.features import FeatureInputs
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
-from churn_assets.transforms.user_days import DAILY_EVENT_COLUMNS
+from churn_assets.transforms.user_days import daily_event_columns
 from churn_assets.warehouse.frames import stacked
+from churn_assets.warehouse.selection import Selection
 
-AnyStep = LandingStep | Step
 ACTIVITY: Mapping[str, Selection] = {
     "user_daily": Selection(columns=("user_id", "as_of_date"), only="is_active"),
     "user_day_grid": Selection(columns=("user_id", "as_of_date", "signup_date")),
@@ -38,7 +34,7 @@ ACTIVITY: Mapping[str, Selection] = {
 
 def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
     """The steps in an order in which each finds its inputs made, and so do its tables' checks."""
-    return _with_origins(
+    return wired(
         LandingStep("users"),
         LandingStep("events"),
         _clean_users(settings),
@@ -51,20 +47,6 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
         _user_features(settings),
         labels_step(settings),
     )
-
-
-def _with_origins(*steps: AnyStep) -> tuple[AnyStep, ...]:
-    """The steps, each told which landing days its days stem from: its windows through those of the steps before."""
-    landed: dict[str, dict[SourceName, Window]] = {}
-    told: list[AnyStep] = []
-    for step in steps:
-        origins = dict(step.landed)
-        for table, window in step.reads.items():
-            for source, further in landed[table].items():
-                origins[source] = origins.get(source, SAME_DAY) | window.through(further)
-        told.append(step if isinstance(step, LandingStep) else replace(step, landed=origins))
-        landed.update(dict.fromkeys(step.outputs, origins))
-    return tuple(told)
 
 
 def _clean_users(settings: Settings) -> Step:
@@ -106,7 +88,8 @@ def _clean_events(settings: Settings) -> Step:
 
 
 def _user_day_grid(settings: Settings) -> Step:
-    late = settings.lateness_days
+    late, attributes = settings.lateness_days, settings.declaration.attributes
+    names = tuple(entry.name for entry in attributes)
     return Step(
         name="user_day_grid",
         description="Every user x every day on or after signup, attributes as of that day.",
@@ -115,28 +98,37 @@ def _user_day_grid(settings: Settings) -> Step:
         reads={"clean_users": Window(back=None, ahead=late)},
         compute=lambda frames, days: (
             transforms.user_day_grid(
-                frames["clean_users"], first_day=days.first, last_day=days.last, lateness_days=late
+                frames["clean_users"], first_day=days.first, last_day=days.last, lateness_days=late, attributes=names
             ),
         ),
         sized_by="clean_users",
         bucket_by="user_id",
         parameters=(late,),
+        definitions={"user_day_grid": _declared(attributes)},
         about="clean_users",
     )
 
 
 def _user_daily(settings: Settings) -> Step:
+    attributes, product = settings.declaration.attributes, for_days(settings.declaration)
+    crosses_midnight = any(measure.across_midnight for measure in product.daily.values())
     return Step(
         name="user_daily",
         description="The grid with each day's activity, zeros explicit: what features, labels and reports are made from.",
         group="user_days",
         outputs=("user_daily",),
-        reads={"user_day_grid": SAME_DAY, "clean_events": Window(back=0, ahead=settings.lateness_days)},
-        selects={"clean_events": Selection(columns=DAILY_EVENT_COLUMNS)},
+        reads={
+            "user_day_grid": SAME_DAY,
+            "clean_events": Window(back=int(crosses_midnight), ahead=settings.lateness_days),
+        },
+        selects={"clean_events": Selection(columns=daily_event_columns(product))},
         after=("unmatched_events",),
-        compute=lambda frames, _: (transforms.user_daily(frames["user_day_grid"], frames["clean_events"]),),
+        compute=lambda frames, _: (
+            transforms.user_daily(frames["user_day_grid"], frames["clean_events"], product=product),
+        ),
         sized_by="user_day_grid",
         bucket_by="user_id",
+        definitions={"user_daily": {**_declared(attributes), **product.daily}},
     )
 
 
@@ -215,46 +207,56 @@ def _retention_cohorts() -> Step:
 
 
 def _user_features(settings: Settings) -> Step:
-    month = Window(back=max(WINDOWS) - 1)
+    product = for_features(settings.declaration)
+    needed = FeatureInputs(product)
+    window = Window(back=needed.back)
+    reads = {"user_day_grid": window, "user_daily": Window(back=max(needed.back, needed.lookback))}
+    selects = {
+        "user_day_grid": Selection(columns=("user_id", "as_of_date")),
+        "attributes": Selection(columns=needed.grid, of="user_day_grid", window=SAME_DAY),
+        "user_daily": Selection(columns=needed.since, only="is_active", window=Window(back=needed.lookback)),
+        "windowed": Selection(columns=needed.windowed, only="is_active", of="user_daily", window=window),
+    }
+    if needed.events:
+        reads["clean_events"] = Window(back=window.back, ahead=settings.lateness_days)
+        selects["clean_events"] = Selection(columns=needed.events)
     return Step(
         name="user_features",
         description="What a model may know of each user at the end of each day, from trailing windows alone.",
         group="learning",
         outputs=("user_features", "feature_catalogue"),
-        reads={
-            "user_day_grid": month,
-            "user_daily": Window(back=LOOKBACK_DAYS - 1),
-            "clean_events": Window(back=month.back, ahead=settings.lateness_days),
-        },
-        selects={
-            "user_day_grid": Selection(columns=("user_id", "as_of_date")),
-            "attributes": Selection(columns=ATTRIBUTE_COLUMNS, of="user_day_grid", window=SAME_DAY),
-            "user_daily": Selection(columns=LOOKBACK_COLUMNS, only="is_active"),
-            "month": Selection(columns=MONTH_COLUMNS, only="is_active", of="user_daily", window=month),
-            "clean_events": Selection(columns=COURSE_COLUMNS),
-        },
+        reads=reads,
+        selects=selects,
         compute=lambda inputs, days: (
             transforms.user_features(
                 inputs["attributes"],
                 presence=inputs["user_day_grid"],
-                month=inputs["month"],
+                month=inputs["windowed"],
                 lookback=inputs["user_daily"],
-                clean_events=inputs["clean_events"],
+                clean_events=inputs["clean_events"] if needed.events else None,
                 first_day=days.first,
                 last_day=days.last,
                 published=inputs.published["user_daily"],
+                product=product,
             ),
-            transforms.feature_catalogue(first_day=days.first, last_day=days.last),
+            transforms.feature_catalogue(first_day=days.first, last_day=days.last, product=product),
         ),
         sized_by="user_day_grid",
         bucket_by="user_id",
-        # Of the days before, two columns of the grid and the active rows are read: not much beside 67 columns made.
+        # Of the days before, two columns of the grid and the active rows are read: not much beside the columns made.
         beyond=1 / 8,
         # Words too: the catalogue stores them.
-        parameters=tuple((feature, feature.sees) for feature in FEATURES),
+        definitions={
+            "user_features": {column.name: column for column in product.feature_columns},
+            "feature_catalogue": {"feature": tuple((column, column.sees) for column in product.feature_columns)},
+        },
         # Each key bucket of a day told its definitions.
         combine={"feature_catalogue": lambda parts: stacked(parts).drop_duplicates(["as_of_date", "feature"])},
     )
+
+
+def _declared(entries: Iterable[Attribute]) -> dict[str, Attribute]:
+    return {entry.name: entry for entry in entries}
 
 
 def _cleaned(source: SourceName) -> tuple[str, str, str]:

@@ -17,9 +17,10 @@ import pandas as pd
 from churn_assets.calendar import DayRange, Window
 from churn_assets.checks.verdict import Check, Stored, Verdict
 from churn_assets.contracts import Contract, Kind
-from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
+from churn_assets.product import Product
+from churn_assets.settings import Settings
 from churn_assets.transforms import user_features
-from churn_assets.transforms.features import ATTRIBUTE_COLUMNS, COURSE_COLUMNS, LOOKBACK_COLUMNS, MONTH_COLUMNS
+from churn_assets.transforms.features import FeatureInputs
 from churn_assets.warehouse import Ledger, read_days
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.reading import Bucket
@@ -29,12 +30,6 @@ SAMPLED_DAYS = 3
 SAMPLED_USERS = 200
 AHEAD_DAYS = 7
 """Days after as_of_date that are made up."""
-SOURCES: Mapping[str, tuple[str, ...]] = {
-    "user_day_grid": ATTRIBUTE_COLUMNS,
-    "user_daily": tuple(dict.fromkeys(LOOKBACK_COLUMNS + MONTH_COLUMNS)),
-    "clean_events": COURSE_COLUMNS,
-}
-"""What features may be made from. Labels are not among them, nor what the source sends beside the contract (`extra`)."""
 SEED = 1
 MADE_UP: Mapping[Kind, Any] = {
     Kind.INTEGER: 977,
@@ -45,7 +40,16 @@ MADE_UP: Mapping[Kind, Any] = {
 }
 
 
-def canaries() -> list[Check]:
+def feature_sources(product: Product) -> Mapping[str, tuple[str, ...]]:
+    """What features may be made from. Labels are not among them, nor what the source sends beside the declaration (`extra`)."""
+    needed = FeatureInputs(product)
+    daily = tuple(dict.fromkeys((*needed.since, *needed.windowed)))
+    events = {"clean_events": needed.events} if needed.events else {}
+    return {"user_day_grid": needed.grid, "user_daily": daily, **events}
+
+
+def canaries(settings: Settings) -> list[Check]:
+    sources = tuple(feature_sources(settings.declaration))
     return [
         Check(
             table="user_features",
@@ -54,7 +58,7 @@ def canaries() -> list[Check]:
             "made up, features are those published.",
             blocking=True,
             judge=_blind_to_the_future,
-            reads=tuple(SOURCES),
+            reads=sources,
         ),
         Check(
             table="user_features",
@@ -63,12 +67,12 @@ def canaries() -> list[Check]:
             "features are those published.",
             blocking=True,
             judge=_blind_to_others,
-            reads=tuple(SOURCES),
+            reads=sources,
         ),
         Check(
             table="user_features",
             name="no_outcome",
-            description=f"Its columns are the declared features, made from {', '.join(SOURCES)} alone; none is a label.",
+            description=f"Its columns are the declared features, made from {', '.join(sources)} alone; none is a label.",
             blocking=True,
             judge=_no_outcome,
         ),
@@ -82,6 +86,7 @@ class _World:
     day: date
     frames: Mapping[str, pd.DataFrame]
     published: tuple[date, ...]
+    product: Product
 
     def features(self, contract: Contract) -> pd.DataFrame:
         grid, active = self.frames["user_day_grid"], self.frames["user_daily"]
@@ -90,10 +95,11 @@ class _World:
             presence=grid,
             month=active,
             lookback=active,
-            clean_events=self.frames["clean_events"],
+            clean_events=self.frames.get("clean_events"),
             first_day=self.day,
             last_day=self.day,
             published=self.published,
+            product=self.product,
         )
         return contract.typed(made).sort_values("user_id", ignore_index=True)
 
@@ -128,14 +134,15 @@ def _no_outcome(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     columns = {name for (name,) in stored.connection.execute(
         "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'churn' AND table_name = 'user_features'"
     ).fetchall()}  # fmt: skip
-    labels = stored.contracts["churn_labels"]
-    known = {f"{table}.{column}" for table in SOURCES for column in stored.contracts[table].column_names}
-    declared = {feature.name for feature in FEATURES}
+    labels, features = stored.contracts["churn_labels"], stored.settings.declaration.feature_columns
+    sources = feature_sources(stored.settings.declaration)
+    known = {f"{table}.{column}" for table in sources for column in stored.contracts[table].column_names}
+    declared = {feature.name for feature in features}
     figures = {
         "undeclared_columns": len(columns - declared - set(stored.contracts["user_features"].key)),
         "missing_columns": len(declared - columns),
         "label_columns": len(columns & (set(labels.column_names) - set(labels.key))),
-        "features_of_other_sources": sum(not known.issuperset(feature.sources) for feature in FEATURES),
+        "features_of_other_sources": sum(not known.issuperset(feature.sources) for feature in features),
     }
     return dict.fromkeys(days, Verdict(not any(figures.values()), figures))
 
@@ -177,7 +184,9 @@ def _sample(stored: Stored, ledger: Ledger, day: date) -> tuple[pd.DataFrame, _W
         published = read_days(stored.connection, contract, DayRange(day, day), bucket=bucket)
         if len(published):
             break
-    window = Window(back=LOOKBACK_DAYS - 1).of(DayRange(day, day), start)
+    product = stored.settings.declaration
+    needed = FeatureInputs(product)
+    window = Window(back=max(needed.back, needed.lookback)).of(DayRange(day, day), start)
     landed = DayRange(window.first, day + timedelta(days=stored.settings.lateness_days))
     frames = {
         table: read_days(
@@ -186,11 +195,11 @@ def _sample(stored: Stored, ledger: Ledger, day: date) -> tuple[pd.DataFrame, _W
             only="is_active" if table == "user_daily" else None,
             bucket=bucket,
         )
-        for table, columns in SOURCES.items()
+        for table, columns in feature_sources(product).items()
     }
-    events = frames["clean_events"]
-    frames["clean_events"] = events[events["event_date"] <= pd.Timestamp(day)]
-    world = _World(day, frames, tuple(day for day in window if day in ledger.of("user_daily")))
+    if (events := frames.get("clean_events")) is not None:
+        frames["clean_events"] = events[events["event_date"] <= pd.Timestamp(day)]
+    world = _World(day, frames, tuple(day for day in window if day in ledger.of("user_daily")), product)
     return published.sort_values("user_id", ignore_index=True), world
 
 
@@ -199,7 +208,7 @@ def _made_up(stored: Stored, users: Any, days: tuple[date, ...]) -> dict[str, pd
     made = {}
     day = np.repeat(np.array(days, dtype="datetime64[us]"), len(users))
     user_id = np.tile(np.asarray(users), len(days))
-    for table, names in SOURCES.items():
+    for table, names in feature_sources(stored.settings.declaration).items():
         columns = [column for column in stored.contracts[table].columns if column.name in names]
         values = {column.name: MADE_UP.get(column.kind, day) for column in columns} | {"user_id": user_id}
         frame = pd.DataFrame(values, index=range(len(day)))

@@ -1,21 +1,20 @@
 """Drift of distributions from one week to the next, as the population stability index (PSI): 0.1 warns, 0.25 is an error.
 
-An error here stops nothing: a deadline, a holiday or a new course moves a distribution as far as a broken mapping does
+An error here stops nothing: a deadline, a holiday or a new offer moves a distribution as far as a broken mapping does
 (docs/decisions/0008-drift.md), and only a person can tell which it was.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from churn_assets.calendar import DayRange
 from churn_assets.checks.verdict import Check, Stored, Verdict, not_judged
-from churn_assets.contracts.tables import KNOWN_EVENT_TYPES
 from churn_assets.settings import Settings
-from churn_assets.warehouse.frames import literal
+from churn_assets.warehouse.frames import literal, quoted
 
 WARN, ERROR = 0.1, 0.25
 """Of the PSI, by convention: below 0.1 no change worth a look, above 0.25 another population."""
@@ -26,10 +25,6 @@ FEWEST_ROWS = 500
 """
 HALF_A_ROW = 0.5
 """Added to each bin, so that an empty one is rare and not impossible."""
-MINUTES_EDGES = (0, 1, 5, 15, 30, 60, 120, 240)
-"""A video's minutes fall into the bin of how many edges they exceed; 0 are those that were not told."""
-BILLED = ("payment_success", "payment_failed")
-"""Come by the billing calendar: on the first of a month they are many, and no user does anything else."""
 
 Bins = Mapping[str, int]
 
@@ -51,30 +46,48 @@ def drift_checks(settings: Settings) -> list[Check]:
 
 
 def distributions(settings: Settings) -> tuple[Distribution, ...]:
-    vocabulary = ", ".join(map(literal, (*KNOWN_EVENT_TYPES, *settings.sources.events.event_types)))
-    billed = ", ".join(map(literal, BILLED))
-    minutes = " + ".join(f"(watch_minutes > {edge})::INTEGER" for edge in MINUTES_EDGES)
-    return (
-        Distribution(
-            name="event_type",
-            table="clean_events",
-            day="landing_date",
-            bin=f"CASE WHEN event_type IN ({vocabulary}) THEN event_type ELSE 'other' END",
-            among=f"event_type NOT IN ({billed})",
-            of="event types, payments apart,",
-        ),
-        Distribution(
-            name="watch_minutes",
-            table="clean_events",
-            day="landing_date",
-            bin=minutes,
-            among="event_type = 'video_watch'",
-            of=f"minutes of videos (bins above {', '.join(map(str, MINUTES_EDGES))})",
-        ),
-        Distribution(
-            name="plan", table="user_day_grid", day="as_of_date", bin="plan", among="true", of="plans of all users"
-        ),
+    """Of event types, of the properties that have `bins`, and of the attributes that want it."""
+    return (_of_event_types(settings), *_of_properties(settings), *_of_attributes(settings))
+
+
+def _of_event_types(settings: Settings) -> Distribution:
+    product = settings.declaration
+    vocabulary = _texts((*product.event_vocabulary, *settings.sources.events.event_types))
+    scheduled = [event.name for event in product.event_types if event.scheduled]
+    return Distribution(
+        name="event_type",
+        table="clean_events",
+        day="landing_date",
+        bin=f"CASE WHEN event_type IN ({vocabulary}) THEN event_type ELSE 'other' END" if vocabulary else "event_type",
+        among=f"event_type NOT IN ({_texts(scheduled)})" if scheduled else "true",
+        of="event types, scheduled ones apart," if scheduled else "event types",
     )
+
+
+def _of_properties(settings: Settings) -> Iterator[Distribution]:
+    """A value falls into the bin of how many edges it exceeds. Null is in a bin of its own."""
+    for entry in settings.declaration.properties:
+        if entry.bins:
+            edges = ", ".join(f"{edge:g}" for edge in entry.bins)
+            yield Distribution(
+                name=entry.name,
+                table="clean_events",
+                day="landing_date",
+                bin=" + ".join(f"({quoted(entry.name)} > {edge!r})::INTEGER" for edge in entry.bins),
+                among=f"event_type IN ({_texts(entry.bins_of)})" if entry.bins_of else "true",
+                of=f"{entry.name}{' of ' + ', '.join(entry.bins_of) if entry.bins_of else ''} (bins above {edges})",
+            )
+
+
+def _of_attributes(settings: Settings) -> Iterator[Distribution]:
+    for entry in settings.declaration.attributes:
+        if entry.drift:
+            name = quoted(entry.name)
+            yield Distribution(entry.name, "user_day_grid", "as_of_date", name, "true", f"{entry.name} among all users")
+
+
+def _texts(values: Iterable[str]) -> str:
+    return ", ".join(map(literal, values))
 
 
 def psi(one: Bins, other: Bins) -> float:
@@ -92,7 +105,7 @@ def nearest_psi(day: Bins, trailing: Sequence[Bins]) -> float | None:
     """The least PSI of `day` against the trailing days together and against each that has enough rows; None where `day`
     or the days together have too few.
 
-    Against each, too, so that what comes round every week, a quiet Sunday or a weekly quiz, is none.
+    Against each, too, so that what comes round every week, a quiet Sunday or a weekly event, is none.
     """
     together: dict[str, int] = {}
     for bins in trailing:

@@ -118,12 +118,12 @@ def _lapse(settings: Settings) -> str:
         SELECT p.user_id, p.as_of_date, coalesce(l.day - p.as_of_date, {NEVER_AHEAD}) AS until,
             coalesce(paid_until - p.as_of_date BETWEEN 1 AND {rules.horizon_days}, false) AS is_at_risk,
             NULL AS future, may_be_open, must_be_open
-        FROM paid p ASOF LEFT JOIN lapses l ON p.user_id = l.user_id AND p.as_of_date < l.day
+        FROM terms p ASOF LEFT JOIN lapses l ON p.user_id = l.user_id AND p.as_of_date < l.day
     )"""
 
 
 def _paid_by_renewals(settings: Settings) -> str:
-    # The paid-through date as steps: known from a day on, until a later one is known. It lapses where the next step is late.
+    # The paid_until date as steps: known from a day on, until a later one is known. It lapses where the next step is late.
     rules, grace = settings.labels, settings.labels.grace_days
     zone = literal(settings.timezone)
     until = f"(({quoted(str(rules.paid_until))} AT TIME ZONE 'UTC') AT TIME ZONE {zone})::DATE"
@@ -138,7 +138,7 @@ def _paid_by_renewals(settings: Settings) -> str:
     lapses AS (
         SELECT user_id, until AS day FROM steps WHERE day < until + {grace} AND coalesce(next_day > until + {grace}, true)
     ),
-    paid AS (
+    terms AS (
         SELECT s.user_id, s.as_of_date, may_be_open, must_be_open, k.until AS paid_until
         FROM standing s ASOF LEFT JOIN steps k ON s.user_id = k.user_id AND s.as_of_date >= k.day
     )"""
@@ -155,7 +155,7 @@ def _paid_by_attribute(rules: LabelSettings) -> str:
         SELECT user_id, as_of_date AS day FROM graced
         QUALIFY ends_unpaid AND NOT lag(ends_unpaid, 1, true) OVER (PARTITION BY user_id ORDER BY as_of_date)
     ),
-    paid AS (
+    terms AS (
         SELECT user_id, as_of_date, may_be_open, must_be_open, {paid_until} AS paid_until
         FROM standing JOIN churn.user_day_grid USING (user_id, as_of_date)
     )"""

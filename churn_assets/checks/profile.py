@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
-from churn_assets.contracts.tables import KNOWN_EVENT_TYPES, QUARANTINE_REASONS, UNKNOWN_COUNTRY, UNKNOWN_PLAN
+from churn_assets.contracts.declared import quarantine_reasons
+from churn_assets.product import Attribute, Condition, Product
+from churn_assets.product.entries import LONGEST_WINDOW_DAYS
 from churn_assets.settings import Settings
-from churn_assets.warehouse.frames import literal
-
-MINUTES_PER_DAY = 1440
+from churn_assets.warehouse.frames import literal, quoted
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ def _some_rows(meaning: str) -> Expectation:
 
 def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     """Expectations by table; every table has some."""
-    types = ", ".join(map(literal, (*KNOWN_EVENT_TYPES, *settings.sources.events.event_types)))
-    reasons = ", ".join(map(literal, QUARANTINE_REASONS))
+    product = settings.declaration
+    reasons = ", ".join(map(literal, quarantine_reasons(product)))
     malformed = _share("malformed_share", "read_error IS NOT NULL", 0.01, "at most 1 % of rows do not fit the header")
     a_file = _some_rows("at least one file was delivered")
     nobody_erased = Expectation(
@@ -66,15 +65,7 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
             maximum=0.05,
         ),
     )
-    attributes = (
-        _share("plan_unknown_share", f"plan = '{UNKNOWN_PLAN}'", 0.5, "at most half the rows have no known plan"),
-        _share("country_unknown_share", f"country = '{UNKNOWN_COUNTRY}'", 0.5, "at most half the rows have no country"),
-        _none(
-            "rows_plan_disagreeing",
-            "is_paid <> (plan NOT IN ('free', 'trial', 'unknown')) AND plan <> 'unknown'",
-            "plan and is_paid agree",
-        ),
-    )
+    attributes = tuple(_of_attributes(product))
     return MappingProxyType(
         {
             "raw_users": (malformed,),
@@ -87,35 +78,11 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
             "clean_users": (*attributes, _signup_moved()),
             "quarantined_users": quarantined,
             "users_reconciliation": reconciliation,
-            "clean_events": (
-                _none(
-                    "events_of_unknown_type",
-                    f"event_type NOT IN ({types})",
-                    "every event type is in the vocabulary (add it to sources.events.event_types, or map it)",
-                    names=f"list(DISTINCT event_type) FILTER (event_type NOT IN ({types}))",
-                ),
-                _none(
-                    "payments_without_amount",
-                    "event_type = 'payment_success' AND amount IS NULL",
-                    "every successful payment has an amount",
-                ),
-            ),
+            "clean_events": tuple(_of_events(settings)),
             "quarantined_events": quarantined,
             "events_reconciliation": reconciliation,
             "user_day_grid": (_some_rows("somebody has signed up"), *attributes),
-            "user_daily": (
-                _some_rows("somebody has signed up"),
-                _none(
-                    "rows_past_a_day_of_minutes",
-                    f"total_watch_minutes > {MINUTES_PER_DAY}",
-                    "nobody watches more than 1440 minutes in a day",
-                ),
-                _none(
-                    "rows_of_odd_quiz_average",
-                    "(avg_quiz_score IS NULL) <> (total_quiz_attempts = 0)",
-                    "a quiz average exactly where there are attempts",
-                ),
-            ),
+            "user_daily": (_some_rows("somebody has signed up"), *_of_measures(product)),
             "unmatched_events": (
                 Expectation("rows", "count(*)", "every event finds its user-day", minimum=0, maximum=0),
             ),
@@ -143,11 +110,7 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
                     "(active_days_30d > 0) <> coalesce(days_since_last_activity < 30, false)",
                     "days_since_last_activity is within the month exactly where the month has an active day",
                 ),
-                _none(
-                    "rows_past_a_day_of_minutes",
-                    f"avg_daily_watch_minutes_7d > {MINUTES_PER_DAY}",
-                    "nobody watches more than 1440 minutes a day",
-                ),
+                *_of_features(product),
                 _share(
                     "inactive_share", "activity_segment = 'inactive'", 0.99, "at least 1 % of users were active lately"
                 ),
@@ -155,13 +118,13 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
             "feature_catalogue": (
                 Expectation(
                     *("features", "count(*)", "every declared feature is in the catalogue"),
-                    minimum=len(FEATURES),
-                    maximum=len(FEATURES),
+                    minimum=len(product.feature_columns),
+                    maximum=len(product.feature_columns),
                 ),
                 _none(
                     "windows_past_the_lookback",
-                    f"window_days > {LOOKBACK_DAYS}",
-                    f"no feature looks back further than {LOOKBACK_DAYS} days",
+                    f"window_days > {LONGEST_WINDOW_DAYS}",
+                    f"no feature looks back further than {LONGEST_WINDOW_DAYS} days",
                 ),
             ),
             "churn_labels": (
@@ -186,6 +149,93 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
             ),
         }
     )
+
+
+def _of_attributes(product: Product) -> Iterator[Expectation]:
+    for entry in product.attributes:
+        if entry.most_missing is not None:
+            is_missing = (
+                f"{quoted(entry.name)} IS NULL"
+                if entry.missing is None
+                else f"{quoted(entry.name)} = {_sql(entry.missing)}"
+            )
+            share, most = f"{entry.name}_unknown_share", entry.most_missing
+            yield _share(share, is_missing, most, f"at most {most:.0%} of the rows have no known {entry.name}")
+    for entry in product.attributes:
+        if entry.missing_if:
+            yield _disagreeing(entry, product)
+
+
+def _disagreeing(entry: Attribute, product: Product) -> Expectation:
+    """Rows in which a flag says otherwise than the attributes that would stand in for it, where these are known."""
+    above = {other.name: other for other in product.attributes}
+    keys = [condition.key for condition in entry.missing_if]
+    known = [f"{quoted(key)} <> {_sql(missing)}" for key in keys if (missing := above[key].missing) is not None]
+    implied = " AND ".join(_meets(condition) for condition in entry.missing_if)
+    others = " and ".join(keys)
+    return _none(
+        f"rows_{'_'.join(keys)}_disagreeing",
+        " AND ".join([f"{quoted(entry.name)} <> ({implied})", *known]),
+        f"{others} and {entry.name} agree",
+    )
+
+
+def _meets(condition: Condition) -> str:
+    values = ", ".join(map(_sql, condition.values))
+    return f"coalesce({quoted(condition.key)} IN ({values}), false) = {'false' if condition.negated else 'true'}"
+
+
+def _sql(value: object) -> str:
+    """A value of the declaration."""
+    return (
+        literal(value)
+        if isinstance(value, str)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else literal(str(value))
+    )
+
+
+def _of_events(settings: Settings) -> Iterator[Expectation]:
+    product = settings.declaration
+    types = ", ".join(map(literal, (*product.event_vocabulary, *settings.sources.events.event_types)))
+    unknown = f"event_type NOT IN ({types})" if types else "false"
+    yield _none(
+        "events_of_unknown_type",
+        unknown,
+        "every event type is in the vocabulary (declare it under [[event_types]], or map it)",
+        names=f"list(DISTINCT event_type) FILTER ({unknown})",
+    )
+    for event in product.event_types:
+        for name in event.expects:
+            figure = f"{_figure(event.name)}_without_{name}"
+            yield _none(
+                figure,
+                f"event_type = {literal(event.name)} AND {quoted(name)} IS NULL",
+                f"every {event.name} has {name}",
+            )
+
+
+def _of_measures(product: Product) -> Iterator[Expectation]:
+    for measure in product.daily.values():
+        if measure.most is not None:
+            over = f"{quoted(measure.name)} > {measure.most!r}"
+            yield _none(f"rows_over_most_{measure.name}", over, f"{measure.name} is at most {measure.most:g} in a day")
+        if measure.weight is not None:
+            odd = f"({quoted(measure.name)} IS NULL) <> ({quoted(measure.weight)} = 0)"
+            yield _none(f"rows_of_odd_{measure.name}", odd, f"{measure.name} exactly where {measure.weight} is above 0")
+
+
+def _of_features(product: Product) -> Iterator[Expectation]:
+    for feature in product.feature_columns:
+        if feature.most is not None:
+            over = f"{quoted(feature.name)} > {feature.most!r}"
+            yield _none(f"rows_over_most_{feature.name}", over, f"{feature.name} is at most {feature.most:g}")
+
+
+def _figure(name: str) -> str:
+    """An event type as part of a figure's name."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name.lower())
 
 
 def _signup_moved() -> Expectation:

@@ -11,7 +11,6 @@ from dagster import AssetCheckResult, AssetChecksDefinition, AssetCheckSeverity,
 
 from churn_assets.checks.verdict import Verdict
 from churn_assets.contracts import contracts
-from churn_assets.contracts.features import FEATURES
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.settings import Settings
 from churn_assets.training import TrainingSet, load_training_set
@@ -33,7 +32,7 @@ def embargo_holds(parts: TrainingSet, settings: Settings) -> Verdict:
 def no_outcome(parts: TrainingSet, settings: Settings) -> Verdict:
     """The columns are the key, the declared features, and one label, last."""
     key = contracts(settings)["user_features"].key
-    allowed = {*key, *(feature.name for feature in FEATURES)}
+    allowed = {*key, *(feature.name for feature in settings.declaration.feature_columns)}
     figures = {
         f"undeclared_columns_of_{name}": len(set(part.columns[:-1]) - allowed) for name, part in parts._asdict().items()
     }

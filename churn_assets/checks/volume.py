@@ -19,11 +19,11 @@ TRAILING_DAYS = 7
 FEWEST_DAYS = 4
 """Of the trailing days: with fewer there is no week to speak of."""
 FEWEST_ROWS = 200
-"""Of a week. Below, anything is many times what was before: with real learners the first day of a course came after weeks of
+"""Of a week. Below, anything is many times what was before: with real data the first day of a busy term came after weeks of
 up to 132 rows.
 """
 QUIET_DAY_ROWS = 1000
-"""What a day is held against after such a week: a course may begin, but not a flood."""
+"""What a day is held against after such a week: a busy season may begin, but not a flood."""
 IF_RIGHT = "add the day to checks.expected_surges in churn.toml"
 SLUMP = 0.5
 FEWEST_DAILY_ROWS = 100

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 from churn_assets.calendar import DayRange, Window, contiguous
 from churn_assets.checks.verdict import Check, Stored, Verdict
-from churn_assets.contracts.features import LOOKBACK_DAYS
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.settings import Settings, SourceName
+from churn_assets.transforms.features import FeatureInputs
 from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.file_notes import drifted_columns
 
@@ -63,7 +63,7 @@ def complete_window(table: str, upstream: str, window: Window, settings: Setting
 
 
 def warnings(settings: Settings) -> list[Check]:
-    late = settings.lateness_days
+    late, features = settings.lateness_days, FeatureInputs(settings.declaration)
     return [
         schema_drift("users"),
         schema_drift("events"),
@@ -72,5 +72,5 @@ def warnings(settings: Settings) -> list[Check]:
         complete_window("user_daily", "clean_events", Window(back=0, ahead=late), settings),
         complete_window("growth_daily", "user_daily", Window(back=2 * MONTH_DAYS - 1), settings),
         complete_window("retention_cohorts", "user_daily", Window(ahead=WEEK_DAYS - 1), settings),
-        complete_window("user_features", "user_daily", Window(back=LOOKBACK_DAYS - 1), settings),
+        complete_window("user_features", "user_daily", Window(back=max(features.back, features.lookback)), settings),
     ]

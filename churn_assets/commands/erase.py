@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
+from churn_assets.commands.display import console, show_report, table
+from churn_assets.commands.options import is_debugging, pass_deployment
 from churn_assets.errors import ChurnError
-from churn_assets.settings import Settings
 
 if TYPE_CHECKING:
     from churn_assets.assets.step import Deployment
@@ -23,17 +23,14 @@ MOST_FILES = 10
 @click.argument("user_id")
 @click.option("--dry-run", is_flag=True, help="Say where the user is, and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask: it cannot be undone.")
-@click.pass_obj
-def erase(data: Path | None, user_id: str, dry_run: bool, yes: bool) -> None:
+@pass_deployment
+def erase(deployment: Deployment, user_id: str, dry_run: bool, yes: bool) -> None:
     """Remove the user USER_ID from landed files, tables, training sets, exports, reports and logs, for good.
 
     Rows of the user that are delivered again are not taken. What the user was counted in is computed again.
     """
-    from churn_assets.assets.step import Deployment
     from churn_assets.automation.erase import find_user
-    from churn_assets.cli import console
 
-    deployment = Deployment(Settings.load(data))
     with console.status("Searching landed files, tables and copies ..."):
         found = find_user(deployment, user_id)
     if found.is_nowhere and not found.is_unfinished:
@@ -50,13 +47,12 @@ def erase(data: Path | None, user_id: str, dry_run: bool, yes: bool) -> None:
 
 def _erase(deployment: Deployment, found: Found) -> bool:
     from churn_assets.automation.erase import erase as run_erase
-    from churn_assets.cli import _show_report, console
     from churn_assets.graph import build_definitions
 
-    debug = bool(click.get_current_context().find_root().params["debug"])
     with console.status("Erasing, and computing again what depended on the user ..."):
-        outcome = run_erase(build_definitions(deployment.settings), deployment, found, raise_on_error=debug)
-    _show_report(outcome.report)
+        definitions = build_definitions(deployment.settings)
+        outcome = run_erase(definitions, deployment, found, raise_on_error=is_debugging())
+    show_report(outcome.report)
     _require_nothing_left(deployment, outcome.still_named_in)
     if not outcome.report.succeeded:
         console.print(
@@ -68,17 +64,13 @@ def _erase(deployment: Deployment, found: Found) -> bool:
 
 
 def _show_found(found: Found) -> None:
-    from churn_assets.cli import console
-
     counts = found.counts
-    shown = Table(title="The user is in", title_justify="left")
-    shown.add_column("place")
-    shown.add_column("how many", justify="right")
+    shown = table("The user is in", "place", ">how many")
     for source, records in counts["landed_records"].items():
         shown.add_row(f"landed {source}", f"{records:,} records")
     shown.add_row("landed files, which are written again", f"{counts['landed_files']:,}")
-    for table, rows in counts["table_rows"].items():
-        shown.add_row(table, f"{rows:,} rows")
+    for name, rows in counts["table_rows"].items():
+        shown.add_row(name, f"{rows:,} rows")
     shown.add_row("training sets, which are removed", f"{len(counts['training_sets']):,}")
     shown.add_row("exports, which are removed", f"{counts['exports']:,}")
     console.print(shown)

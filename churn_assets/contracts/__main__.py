@@ -9,9 +9,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from churn_assets.contracts.base import Column, Contract
-from churn_assets.contracts.features import FEATURES, Feature
+from churn_assets.contracts.declared import feature_column, quarantine_reasons
 from churn_assets.contracts.lineage import Sources, column_lineage
-from churn_assets.contracts.tables import QUARANTINE_REASONS, UNMATCHED_REASONS, contracts
+from churn_assets.contracts.tables import UNMATCHED_REASONS, contracts
+from churn_assets.product.columns import FeatureColumn
 from churn_assets.settings import Settings
 
 INTRODUCTION = """\
@@ -25,7 +26,8 @@ Instants are UTC. An id is `BIGINT` from 1 up, or `VARCHAR` where the source's `
 ([settings](settings.md)). Columns marked ° say where a row came from, not what it says; two days that differ only there have
 the same content hash.
 
-Written by `make docs` from the contracts in `churn_assets/contracts/`; edit those.
+Written by `make docs` from the contracts in `churn_assets/contracts/` and the declaration `churn_assets/products/e_learning.toml`; edit
+those.
 """
 
 FEATURES_INTRODUCTION = """\
@@ -38,18 +40,22 @@ are not observed: they are no zeros, and `days_observed_*` leaves them out.
 A feature of day d sees the days of its window and nothing later, as landed by each of these days plus `lateness_days`. The same
 definitions are the table [feature_catalogue](tables.md#feature_catalogue), which keeps for each day those it was made by.
 
-Written by `make docs` from the declarations in `churn_assets/contracts/features.py`; edit those.
+Written by `make docs` from the declaration `churn_assets/products/e_learning.toml`; edit that.
 """
 
 
-def features_page() -> str:
+def features_page(settings: Settings) -> str:
     """Markdown: every feature in the order of the columns."""
     headings = ["feature", "window (days)", "unit", "limits", "null", "made from", "meaning", "version"]
-    return FEATURES_INTRODUCTION + "\n" + _grid(headings, [_feature(feature) for feature in FEATURES])
+    return (
+        FEATURES_INTRODUCTION
+        + "\n"
+        + _grid(headings, [_feature(feature) for feature in settings.declaration.feature_columns])
+    )
 
 
-def _feature(feature: Feature) -> list[str]:
-    column = feature.column
+def _feature(feature: FeatureColumn) -> list[str]:
+    column = feature_column(feature)
     of_column = [column.unit, _limits(column), "yes" if column.nullable else "no"]
     made = [_of(feature.sources), feature.meaning, str(feature.version)]
     return [_code(feature.name), str(feature.window_days), *of_column, *made]
@@ -62,9 +68,9 @@ def tables_page(settings: Settings) -> str:
     parts = [
         INTRODUCTION,
         _grid(["table", "partition column", "a row is"], overview),
-        *(_section(contract, column_lineage(contract, settings.labels)) for contract in tables.values()),
+        *(_section(contract, column_lineage(contract, settings)) for contract in tables.values()),
         "## Reasons\n",
-        _reasons("quarantined_users and quarantined_events", QUARANTINE_REASONS),
+        _reasons("quarantined_users and quarantined_events", quarantine_reasons(settings.declaration)),
         _reasons("unmatched_events", UNMATCHED_REASONS),
     ]
     return "\n".join(parts)
@@ -122,4 +128,4 @@ if __name__ == "__main__":
     # The defaults, whatever this machine's environment says: the page is the same everywhere.
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     asks_features = sys.argv[1:] == ["features"]
-    sys.stdout.write(features_page() if asks_features else tables_page(Settings.model_construct()))
+    sys.stdout.write((features_page if asks_features else tables_page)(Settings.model_construct()))

@@ -50,7 +50,7 @@ def _at_risk(labels: LabelSettings) -> str:
         )
     if labels.kind == "lapse":
         unseen = "; null where a renewal may not have been seen" if labels.renewal_events else ""
-        return f"Whether the paid-through date known on as_of_date is one of the {horizon} days after it{unseen}"
+        return f"Whether the paid_until date known on as_of_date is one of the {horizon} days after it{unseen}"
     if labels.at_risk:
         return f"Whether {' and '.join(map(_words, labels.at_risk))} as of the day"
     return (
@@ -71,7 +71,7 @@ def _churned(labels: LabelSettings) -> str:
     if labels.kind == "event":
         return f"Whether an event of {', '.join(labels.event)} happens on one of {days}"
     return (
-        f"Whether the paid-through date {labels.paid_until} passes on one of {days}, and no renewal follows by "
+        f"Whether the paid_until date {labels.paid_until} passes on one of {days}, and no renewal follows by "
         f"{labels.grace_days} days later"
     )
 
@@ -93,7 +93,7 @@ def _survival(labels: LabelSettings) -> Iterator[Column]:
     churn = {
         "silence": f"the first of {labels.confirmation_days + 1} silent days in a row, all of them within the horizon",
         "event": "the first such event",
-        "lapse": "the paid-through date that passes",
+        "lapse": "the paid_until date that passes",
     }[labels.kind]
     last = labels.reach_days - labels.confirmation_days
     for name, text, minimum in (

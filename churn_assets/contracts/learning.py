@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import pandas as pd
 
 from churn_assets.contracts.base import Column, Contract, Kind, Rule
-from churn_assets.contracts.features import FEATURES, SEGMENTS, WINDOWS
+from churn_assets.contracts.declared import feature_column
+from churn_assets.product import Product
+from churn_assets.product.columns import SEGMENTS, FeatureColumn
 
 AS_OF_DATE = Column("as_of_date", Kind.DATE, "Day the row describes")
 
 
-def feature_contracts(user_id: Column) -> tuple[Contract, ...]:
-    return (_user_features(user_id), _feature_catalogue())
+def feature_contracts(user_id: Column, product: Product) -> tuple[Contract, ...]:
+    return (_user_features(user_id, product), _feature_catalogue())
 
 
-def _user_features(user_id: Column) -> Contract:
+def _user_features(user_id: Column, product: Product) -> Contract:
+    features = product.feature_columns
     return Contract(
         table="user_features",
         grain="one user and day on or after signup, as the user stood at the end of that day",
         key=("user_id", "as_of_date"),
         day="as_of_date",
-        columns=(user_id, AS_OF_DATE, *(feature.column for feature in FEATURES)),
-        rules=(
-            Rule(
-                "active_days_within_observed",
-                "active_days <= days_observed, in each window",
-                lambda f: _all(f[f"active_days_{days}d"] <= f[f"days_observed_{days}d"] for days in WINDOWS),
-            ),
-            Rule(
-                "windows_nested",
-                "total_events and active_days do not shrink from a window to a longer one",
-                lambda f: _all(
-                    f[f"{name}_{short}d"] <= f[f"{name}_{long}d"]
-                    for name in ("total_events", "active_days")
-                    for short, long in pairwise(WINDOWS)
-                ),
-            ),
-            Rule(
-                "activity_segment_known",
-                "activity_segment is one of the declared segments",
-                lambda f: f["activity_segment"].isin(tuple(SEGMENTS)),
-            ),
-        ),
+        columns=(user_id, AS_OF_DATE, *map(feature_column, features)),
+        rules=(*_window_rules(features), _segment_known()),
+    )
+
+
+def _window_rules(features: Sequence[FeatureColumn]) -> Iterator[Rule]:
+    """A longer window holds the shorter one, and no window more days than were observed in it."""
+    observed = {f.window_days: f.name for f in features if f.operation == "observed"}
+    by_measure: dict[tuple[str, tuple[str, ...]], dict[int, str]] = {}
+    for feature in features:
+        is_positive = feature.minimum is not None and feature.minimum >= 0
+        if (
+            feature.operation in ("sum", "days", "distinct")
+            and is_positive
+            and not feature.nullable
+            and feature.type == "integer"
+        ):
+            by_measure.setdefault((feature.operation, feature.of), {})[feature.window_days] = feature.name
+    within = [
+        (f.name, observed[f.window_days]) for f in features if f.operation == "days" and f.window_days in observed
+    ]
+    yield Rule(
+        "active_days_within_observed",
+        "; ".join(f"{days} <= {whole}" for days, whole in within),
+        lambda f: _all(f[days] <= f[whole] for days, whole in within),
+    )
+    nested = [pair for windows in by_measure.values() for pair in pairwise(name for _, name in sorted(windows.items()))]
+    yield Rule(
+        "windows_nested",
+        "counts and active days do not shrink from a window to a longer one",
+        lambda f: _all(f[short] <= f[longer] for short, longer in nested),
+    )
+
+
+def _segment_known() -> Rule:
+    return Rule(
+        "activity_segment_known",
+        "activity_segment is one of the declared segments",
+        lambda f: f["activity_segment"].isin(tuple(SEGMENTS)),
     )
 
 

@@ -5,16 +5,15 @@ Of values, not of rows: which rows a table has, and which of a user's versions c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from churn_assets.contracts.base import Contract
-from churn_assets.contracts.features import FEATURES
-from churn_assets.contracts.tables import SOURCE_COLUMNS
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.label_settings import LabelSettings
+from churn_assets.product import Product
 from churn_assets.product.measures import IS_ACTIVE
-from churn_assets.settings import SourceName
+from churn_assets.settings import SOURCES, Settings, SourceName
 
 Sources = Mapping[str, tuple[str, ...]]
 """Column -> what it is made from."""
@@ -45,30 +44,10 @@ ACTIVE, SIGNUP, DAY, USER = (
 EVENT, TYPE = "clean_events.event_id", "clean_events.event_type"
 MADE: Mapping[str, Sources] = MappingProxyType(
     {
-        "clean_users": {"is_paid": ("raw_users.is_paid", "raw_users.plan")},
-        "clean_events": {
-            "event_date": ("raw_events.event_time",),
-            "quiz_score": ("raw_events.quiz_score", "raw_events.event_type"),
-            "amount": ("raw_events.amount", "raw_events.event_type"),
-        },
+        "clean_events": {"event_date": ("raw_events.event_time",)},
         "user_day_grid": {
             "as_of_date": ("clean_users.signup_date",),
             "days_since_signup": ("clean_users.signup_date",),
-        },
-        "user_daily": {
-            "total_events": (EVENT,),
-            "total_logins": (TYPE,),
-            "total_watch_minutes": ("clean_events.watch_minutes",),
-            "total_quiz_attempts": (TYPE,),
-            "distinct_courses": ("clean_events.course_id",),
-            "avg_quiz_score": ("clean_events.quiz_score", TYPE),
-            "total_enrollments": (TYPE,),
-            "payment_success_count": (TYPE,),
-            "payment_failed_count": (TYPE,),
-            "payment_amount": ("clean_events.amount", TYPE),
-            "support_ticket_count": (TYPE,),
-            "total_sessions": ("clean_events.event_time",),
-            "is_active": (EVENT,),
         },
         "unmatched_events": {
             "reason": (
@@ -101,28 +80,32 @@ MADE: Mapping[str, Sources] = MappingProxyType(
             "active": (SIGNUP, ACTIVE),
             "rate": (SIGNUP, USER, ACTIVE),
         },
-        "user_features": {feature.name: feature.sources for feature in FEATURES},
     }
 )
 
 
-def column_lineage(contract: Contract, labels: LabelSettings) -> Sources:
+def column_lineage(contract: Contract, settings: Settings) -> Sources:
     """What each column of a table is made from. Empty for what comes from a file, or from the code (`feature_catalogue`)."""
     carried = CARRIED.get(contract.table)
     of_same_name = {name: (f"{carried}.{name}",) for name in contract.column_names} if carried else {}
-    return {**of_same_name, **MADE.get(contract.table, {}), **_by_settings(contract, labels)}
+    return {**of_same_name, **MADE.get(contract.table, {}), **_by_settings(contract, settings)}
 
 
-def _by_settings(contract: Contract, labels: LabelSettings) -> Sources:
-    """Lineage that depends on the names of sources and of the label."""
-    for source in SOURCE_COLUMNS:
+def _by_settings(contract: Contract, settings: Settings) -> Sources:
+    """Lineage that depends on the product, the names of sources and the label."""
+    product, labels = settings.declaration, settings.labels
+    for source in SOURCES:
         if contract.table in (f"quarantined_{source}", f"{source}_reconciliation"):
-            return _of_outcomes(contract, source)
-    if contract.table == "churn_labels":
-        return _of_labels(labels)
-    if contract.table == TRAINING_SET:
-        return {labels.churned_column: (f"churn_labels.{labels.churned_column}",)}
-    return {}
+            return _of_outcomes(contract, source, product)
+    of_table: dict[str, Callable[[], Sources]] = {
+        "clean_users": lambda: _of_entries("users", product),
+        "clean_events": lambda: _of_entries("events", product),
+        "user_daily": lambda: {**{m.name: m.sources for m in product.daily.values()}, "is_active": (EVENT,)},
+        "user_features": lambda: {feature.name: feature.sources for feature in product.feature_columns},
+        "churn_labels": lambda: _of_labels(labels),
+        TRAINING_SET: lambda: {labels.churned_column: (f"churn_labels.{labels.churned_column}",)},
+    }
+    return of_table[contract.table]() if contract.table in of_table else {}
 
 
 def _of_labels(labels: LabelSettings) -> Sources:
@@ -144,9 +127,27 @@ def _of_labels(labels: LabelSettings) -> Sources:
     return {"is_at_risk": at_risk, **active_days, **of_churn, "censor_reason": (days, *parts)}
 
 
-def _of_outcomes(contract: Contract, source: SourceName) -> Sources:
+def _of_entries(source: SourceName, product: Product) -> Sources:
+    """An attribute or property comes from its own column or path, and from what decides whether it is missing or means anything."""
+    raw, made = f"raw_{source}", {}
+    for entry in product.entries_of(source):
+        made[entry.name] = [f"{raw}.{product.path_of(entry, source)[0]}"]
+    for attribute in product.attributes if source == "users" else ():
+        made[attribute.name] += [sources for c in attribute.missing_if for sources in made[c.key]]
+    for event in product.event_types if source == "events" else ():
+        for name in () if event.keeps is None else made:
+            if name not in (event.keeps or ()) and f"{raw}.event_type" not in made[name]:
+                made[name].append(f"{raw}.event_type")
+    return {name: tuple(sources) for name, sources in made.items()}
+
+
+def _of_outcomes(contract: Contract, source: SourceName, product: Product) -> Sources:
     """Why a row was rejected, and how many were: every value of a row has a say."""
-    judged = tuple(f"raw_{source}.{name}" for name in (*SOURCE_COLUMNS[source], "landing_date", "read_error"))
+    own = product.source_columns(source)
+    has_paths = any(entry.from_ is not None for entry in product.entries_of(source))
+    judged = tuple(
+        f"raw_{source}.{name}" for name in (*own, *(("extra",) if has_paths else ()), "landing_date", "read_error")
+    )
     counts = {
         name: judged for name in contract.column_names if name.startswith("rows_") or name in ("repairs", "reason")
     }

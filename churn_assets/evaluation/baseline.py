@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.contracts import Kind
-from churn_assets.contracts.features import FEATURES, LOOKBACK_DAYS
 from churn_assets.errors import ChurnError
+from churn_assets.product import Product, read_product
+from churn_assets.product.columns import LOOKBACK_DAYS
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -28,6 +28,7 @@ MOST_TREES, PATIENCE = 500, 20
 LEARNING_RATE, MOST_LEAVES = 0.05, 4
 """Small trees: of 4, 8 and 31 leaves, 4 had the least loss on the validation parts of both data sets in docs/evaluation.md."""
 
+DAY_US = 86_400_000_000
 Scores = npt.NDArray[np.float64]
 
 
@@ -42,6 +43,7 @@ class Baseline:
     """
 
     model: HistGradientBoostingClassifier
+    product: Product
     features: list[str]
     categories: Mapping[str, list[str]]
 
@@ -50,21 +52,29 @@ class Baseline:
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1):
-            return self.model.predict_proba(_seen(rows, self.features, self.categories))[:, 1]
+            return self.model.predict_proba(_seen(rows, self.product, self.features, self.categories))[:, 1]
 
 
-def feature_matrix(rows: pd.DataFrame) -> pd.DataFrame:
-    """The declared features of `rows` and nothing else, in their declared order: attributes as categories, all others as float64
-    with NaN for null. Raises KeyError where one is missing.
+def feature_matrix(rows: pd.DataFrame, product: Product | None = None) -> pd.DataFrame:
+    """The features that `product` (None: the default one) declares and nothing else, in their declared order: labels as categories,
+    all others as float64 with NaN for null. Raises KeyError where one is missing.
     """
-    columns = {
-        feature.name: rows[feature.name].astype("category" if feature.kind is Kind.LABEL else "float64")
-        for feature in FEATURES
-    }
+    columns = {f.name: _as_input(rows[f.name], f.type) for f in (product or read_product()).feature_columns}
     return pd.DataFrame(columns, index=rows.index)
 
 
-def fit_baseline(train: pd.DataFrame, validation: pd.DataFrame, *, label: str) -> Baseline:
+def _as_input(values: pd.Series[Any], kind: str) -> pd.Series[Any]:
+    if kind in ("label", "text"):
+        return values.astype("category")
+    if kind in ("date", "time"):
+        days = values.to_numpy().astype("datetime64[us]")
+        return pd.Series(np.where(np.isnat(days), np.nan, days.astype("int64") / DAY_US), index=values.index)
+    return values.astype("float64")
+
+
+def fit_baseline(
+    train: pd.DataFrame, validation: pd.DataFrame, *, label: str, product: Product | None = None
+) -> Baseline:
     """Gradient boosted trees fitted on `train`, as many as help on `validation`. One thread and a fixed seed: the same rows give
     the same model. Raises NothingToLearn.
     """
@@ -75,7 +85,8 @@ def fit_baseline(train: pd.DataFrame, validation: pd.DataFrame, *, label: str) -
         raise NothingToLearn(
             f"The train part has one outcome only: {int(train[label].sum())} of its {len(train)} rows churned."
         )
-    matrix = feature_matrix(train).dropna(axis="columns", how="all")
+    product = product or read_product()
+    matrix = feature_matrix(train, product).dropna(axis="columns", how="all")
     features = list(matrix.columns)
     categories = {
         name: list(matrix[name].value_counts().index[:MOST_CATEGORIES])
@@ -93,12 +104,12 @@ def fit_baseline(train: pd.DataFrame, validation: pd.DataFrame, *, label: str) -
     )
     with threadpool_limits(1):
         model.fit(
-            _seen(train, features, categories),
+            _seen(train, product, features, categories),
             train[label].to_numpy(dtype=bool),
-            X_val=_seen(validation, features, categories),
+            X_val=_seen(validation, product, features, categories),
             y_val=validation[label].to_numpy(dtype=bool),
         )
-    return Baseline(model, features, categories)
+    return Baseline(model, product, features, categories)
 
 
 def recency_score(rows: pd.DataFrame) -> Scores:
@@ -106,7 +117,9 @@ def recency_score(rows: pd.DataFrame) -> Scores:
     return rows["days_since_last_activity"].fillna(LOOKBACK_DAYS).to_numpy(dtype="float64")
 
 
-def _seen(rows: pd.DataFrame, features: list[str], categories: Mapping[str, list[str]]) -> pd.DataFrame:
+def _seen(
+    rows: pd.DataFrame, product: Product, features: list[str], categories: Mapping[str, list[str]]
+) -> pd.DataFrame:
     """The matrix as the model wants it: the same columns in the same order, and the same categories."""
-    matrix = feature_matrix(rows)[features]
+    matrix = feature_matrix(rows, product)[features]
     return matrix.assign(**{name: matrix[name].cat.set_categories(known) for name, known in categories.items()})

@@ -13,6 +13,7 @@ from churn_assets.evaluation.baseline import NothingToLearn, Scores, fit_baselin
 from churn_assets.evaluation.bootstrap import interval, user_weights
 from churn_assets.evaluation.curves import curve, reliability
 from churn_assets.evaluation.ranking import Floats, Ranking, average_precision, lift, roc_auc
+from churn_assets.product import Product
 
 Flags = npt.NDArray[np.bool_]
 
@@ -37,12 +38,15 @@ class Evaluation:
     reliability: pd.DataFrame
 
 
-def evaluate(train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFrame, *, label: str) -> Evaluation:
+def evaluate(
+    train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFrame, *, label: str, product: Product | None = None
+) -> Evaluation:
     """Fit the baseline on `train` (`validation` says when to stop), and measure it beside recency alone on `test`. Where there is
-    nothing to learn from, recency is measured and the baseline's figures are null.
+    nothing to learn from, recency is measured and the baseline's figures are null. `product` says which columns are features (None:
+    the default product).
     """
     try:
-        baseline = fit_baseline(train, validation, label=label)
+        baseline = fit_baseline(train, validation, label=label, product=product)
     except NothingToLearn as reason:
         return measured(test, None, outcome=test[label], reason=str(reason))
     return measured(test, baseline.score(test), outcome=test[label])

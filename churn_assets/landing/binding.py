@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from churn_assets.contracts.tables import OPTIONAL_SOURCE_COLUMNS, REQUIRED_SOURCE_COLUMNS, SOURCE_COLUMNS
 from churn_assets.errors import RefusedFile
+from churn_assets.product import Product
 from churn_assets.settings import SourceName, SourceSettings
 
 Refuse = Callable[[str], RefusedFile]
@@ -49,16 +49,18 @@ class Binding:
 
 
 class Binder:
-    """Matches names of one file to the contract of `source`."""
+    """Matches names of one file to the columns that `product` has of `source`."""
 
-    def __init__(self, source: SourceName, settings: SourceSettings, refuse: Refuse) -> None:
+    def __init__(self, source: SourceName, settings: SourceSettings, product: Product, refuse: Refuse) -> None:
         self.source, self.settings, self.refuse = source, settings, refuse
-        self._known = {name: (name, name) for name in SOURCE_COLUMNS[source]}
-        for column, aliases in settings.columns.items():
-            if column not in SOURCE_COLUMNS[source]:
+        self._required, self._optional = product.required_columns(source), product.optional_columns(source)
+        columns = (*self._required, *self._optional)
+        self._known = {name: (name, name) for name in columns}
+        for column, aliases in {**product.aliases(source), **settings.columns}.items():
+            if column not in columns:
                 raise refuse(
                     f"cannot be bound, as [sources.{source}.columns] names {column!r}, which is no column of {source}; "
-                    f"use one of {', '.join(SOURCE_COLUMNS[source])}"
+                    f"use one of {', '.join(columns)}"
                 )
             for alias in aliases:
                 known = self._known.setdefault(alias.strip().casefold(), (alias.strip(), column))
@@ -93,7 +95,7 @@ class Binder:
         extra = tuple((m.name, n) for n, m in enumerate(matches) if m.column is None)
         drift = Drift(
             added=tuple(name for name, _ in extra),
-            missing=tuple(name for name in OPTIONAL_SOURCE_COLUMNS[self.source] if name not in columns),
+            missing=tuple(name for name in self._optional if name not in columns),
             renamed=tuple((m.name, m.column) for m in matches if m.column is not None and m.is_renamed),
         )
         self._apply_policy(drift)
@@ -101,7 +103,7 @@ class Binder:
 
     def _require(self, matches: Sequence[Match], hint: str) -> None:
         found = {match.column for match in matches}
-        if missing := [name for name in REQUIRED_SOURCE_COLUMNS[self.source] if name not in found]:
+        if missing := [name for name in self._required if name not in found]:
             raise self.refuse(
                 f"has {_columns(len(matches))} but lacks required {', '.join(missing)}; {hint}, "
                 f"or give the source's own names under [sources.{self.source}.columns] in churn.toml"

@@ -6,6 +6,7 @@ serve to find days. What is written again are the file's own bytes (Parquet: its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.contracts.tables import REQUIRED_SOURCE_COLUMNS
 from churn_assets.landing.erased import Erased
 from churn_assets.landing.records import Rows, read_records
 from churn_assets.landing.rows import ReadRows
@@ -49,10 +49,14 @@ class DumpFile:
 def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFile:
     """The file at `path`. Raises RefusedFile, in one sentence that shows no value of a row."""
     path = path.resolve()
-    records = read_records(path, source, settings.source(source), path.parent)
+    records = read_records(path, source, settings, path.parent)
     read, rows, is_jsonl = records.read, records.rows, records.delivery.format == "jsonl"
     days = _days(read, source, settings)
-    stands_alone = _of_bound(read, _is_complete(read, source)) if is_jsonl else np.ones(len(days), dtype=bool)
+    stands_alone = (
+        _of_bound(read, _is_complete(read, settings.declaration.required_columns(source)))
+        if is_jsonl
+        else np.ones(len(days), dtype=bool)
+    )
     gone = Erased.of(settings).among(read, records.binder, records.delivery.format)
     if gone.any():  # what was erased is not landed again
         days, rows, stands_alone = days[~gone], rows.take(np.flatnonzero(~gone)), stands_alone[~gone]
@@ -75,10 +79,10 @@ def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
     return _of_bound(read, found_days, otherwise=np.datetime64("NaT", "D"))
 
 
-def _is_complete(read: ReadRows, source: SourceName) -> npt.NDArray[np.bool_]:
+def _is_complete(read: ReadRows, required: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Whether a bound record has each required column."""
     complete = np.ones(read.count, dtype=bool)
-    for name in REQUIRED_SOURCE_COLUMNS[source]:
+    for name in required:
         if (at := read.binding.columns.get(name)) is not None:
             complete &= read.columns[at].is_valid().to_numpy()
     return complete

@@ -76,7 +76,7 @@ def _free(path: Path) -> Path:
 
 def _sought(settings: Settings, source: SourceName, path: Path, sought: Erased) -> tuple[int, bytes]:
     """How many records of the file are sought ones, and the file without them."""
-    records = read_records(path, source, settings.source(source), settings.landing_dir)
+    records = read_records(path, source, settings, settings.landing_dir)
     found = sought.among(records.read, records.binder, records.delivery.format)
     if records.delivery.format == "jsonl" and found.any() and not (records.read.is_bound & ~found).any():
         # Unreadable lines alone are no file: it would be refused, and with it everybody's day.

@@ -19,6 +19,7 @@ from churn_assets.landing.erased import Erased
 from churn_assets.landing.jsonl_file import read_jsonl
 from churn_assets.landing.parquet_file import read_parquet
 from churn_assets.landing.rows import raw_table
+from churn_assets.product import Product
 from churn_assets.settings import SourceName, SourceSettings
 
 
@@ -36,7 +37,13 @@ class LandedFile:
 
 
 def read_file(
-    path: Path, *, source: SourceName, settings: SourceSettings, landing_dir: Path, erased: Erased | None = None
+    path: Path,
+    *,
+    source: SourceName,
+    settings: SourceSettings,
+    product: Product,
+    landing_dir: Path,
+    erased: Erased | None = None,
 ) -> LandedFile:
     """Every record of the file at `path`, as text, in file order; those of erased users are counted only.
 
@@ -45,7 +52,7 @@ def read_file(
     `malformed_row`). Raises RefusedFile, one sentence naming file, cause and remedy.
     """
     delivery = take_delivery(path, settings=settings, landing_dir=landing_dir)
-    binder = Binder(source, settings, delivery.refused)
+    binder = Binder(source, settings, product, delivery.refused)
     marks = 0
     if delivery.format == "parquet":
         rows = read_parquet(delivery, binder)
@@ -53,7 +60,7 @@ def read_file(
         text, marks = utf8_bytes(delivery, settings.encoding)
         rows = (read_csv if delivery.format == "csv" else read_jsonl)(delivery, text, binder)
     repairs = {"byte_order_mark": marks, "header_name": rows.header_repairs}
-    table = raw_table(rows, source, delivery.source_file)
+    table = raw_table(rows, product.source_columns(source), delivery.source_file)
     gone = erased.among(rows, binder, delivery.format) if erased else np.zeros(len(table), dtype=bool)
     return LandedFile(
         table=table.filter(pa.array(~gone)) if gone.any() else table,

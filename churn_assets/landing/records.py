@@ -23,7 +23,7 @@ from churn_assets.landing.encoding import UTF8, utf8_bytes
 from churn_assets.landing.jsonl_file import read_jsonl
 from churn_assets.landing.parquet_file import UNREADABLE, read_parquet
 from churn_assets.landing.rows import ReadRows
-from churn_assets.settings import SourceName, SourceSettings
+from churn_assets.settings import Settings, SourceName
 
 Order = npt.NDArray[np.int64]
 Kept = npt.NDArray[np.bool_]
@@ -49,10 +49,11 @@ class Records:
     rows: Rows
 
 
-def read_records(path: Path, source: SourceName, declared: SourceSettings, landing_dir: Path) -> Records:
+def read_records(path: Path, source: SourceName, settings: Settings, landing_dir: Path) -> Records:
     """The file at `path`. Raises RefusedFile, in one sentence that shows no value of a row."""
+    declared = settings.source(source)
     delivery = take_delivery(path, settings=declared, landing_dir=landing_dir)
-    binder = Binder(source, declared, delivery.refused)
+    binder = Binder(source, declared, settings.declaration, delivery.refused)
     rows: Rows
     if delivery.format == "parquet":
         read = read_parquet(delivery, binder)

@@ -14,9 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn_assets.contracts.tables import SOURCE_COLUMNS
 from churn_assets.landing.binding import Binding
-from churn_assets.settings import SourceName
 
 MALFORMED_ROW = "malformed_row"
 FIRST_PRINTABLE, QUOTE, BACKSLASH = 0x20, 0x22, 0x5C
@@ -44,11 +42,10 @@ class ReadRows:
         return bound
 
 
-def raw_table(rows: ReadRows, source: SourceName, source_file: str) -> pa.Table:
-    """Grain: one record of the file, in file order. Columns: the contract's as text, extra, source_file, source_row,
+def raw_table(rows: ReadRows, names: Sequence[str], source_file: str) -> pa.Table:
+    """Grain: one record of the file, in file order. Columns: those of `names` as text, extra, source_file, source_row,
     read_error.
     """
-    names = SOURCE_COLUMNS[source]
     at = rows.binding.columns
     values = {name: rows.columns[at[name]] if name in at else pa.nulls(rows.count, pa.string()) for name in names}
     values["extra"] = _extra([(name, rows.columns[n]) for name, n in rows.binding.extra], rows.count)

@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from churn_assets.product.entries import Condition, Feature, Measure, Property
+from churn_assets.product.fields import NUMERIC
+from churn_assets.product.reserved import IS_ACTIVE, TOTAL_EVENTS
+from churn_assets.product.words import happening, measure_meaning, measure_noun
 
-TOTAL_EVENTS, IS_ACTIVE = "total_events", "is_active"
-"""Columns of every product's user_daily: all events of the day, and whether it has one."""
 ACTIVE_DAY = (f"user_daily.{IS_ACTIVE}", f"user_daily.{TOTAL_EVENTS}")
 """What says that a user was active on a day."""
 EVERY_EVENT = Measure(name=TOTAL_EVENTS, meaning="Events of the day, of any type", noun="Events")
 COUNTED = ("count", "distinct", "sessions")
 """Aggregations that give counts: whole numbers from 0 up, at most as many as the day has events."""
+
+__all__ = ["ACTIVE_DAY", "COUNTED", "EVERY_EVENT", "IS_ACTIVE", "TOTAL_EVENTS", "DailyColumn", "daily_columns"]
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,16 @@ class DailyColumn:
     name: str
     aggregation: str
     type: str
+    """label, flag, integer, number, text or time."""
     events: tuple[str, ...] | None
+    """Event types that count. None: every event."""
     conditions: tuple[Condition, ...]
     value: str | None
+    """The property that is aggregated."""
     sources: tuple[str, ...]
     meaning: str
     noun: str
+    """What it counts or adds up, for the words of its features."""
     unit: str
     minimum: float | None
     maximum: float | None
@@ -48,16 +55,17 @@ class DailyColumn:
 
     @property
     def is_numeric(self) -> bool:
-        return self.type in ("integer", "number")
+        return self.type in NUMERIC
 
     @property
-    def event_noun(self) -> str:
-        """The happening, as in "days since the last day with a ..."."""
-        return (
-            self.events[0]
-            if self.events and len(self.events) == 1 and self.aggregation == "count"
-            else f"{self.name} above 0"
-        )
+    def can_be_added(self) -> bool:
+        """Whether the sum over days means something."""
+        return self.is_count or self.aggregation == "sum"
+
+    @property
+    def happening(self) -> str:
+        """What a day above 0 has, as in "days since the last day with ..."."""
+        return happening(self.events, self.aggregation, self.conditions, self.name)
 
 
 def daily_columns(
@@ -67,22 +75,27 @@ def daily_columns(
     attributes: Sequence[str],
 ) -> Mapping[str, DailyColumn]:
     """The columns by name, in order. A mean that a window needs is followed by its parts, since means cannot be added."""
-    declared = [*([] if any(m.name == TOTAL_EVENTS for m in measures) else [EVERY_EVENT]), *measures]
-    windowed = {feature.of for feature in features if feature.agg == "mean"}
-    columns = {}
-    for measure in declared:
-        for column in _with_parts(measure, measure.name in windowed):
-            columns[column.name] = _column(column, properties, attributes)
-    return columns
+    return {
+        column.name: _column(column, properties, attributes)
+        for measure in declared_measures(measures)
+        for column in (measure, *parts_of(measure, features))
+    }
 
 
-def _with_parts(measure: Measure, windowed: bool) -> Iterator[Measure]:
-    yield measure
-    if windowed and measure.aggregation == "mean" and not measure.weight:
-        parts = {"agg": None, "limits": None, "meaning": "", "noun": "", "most": None}
-        for name, agg in zip(parts_of_mean(measure.name), ("sum", "count"), strict=True):
-            more = {"name": name, "agg": agg, "empty": None, "unit": measure.unit if agg == "sum" else ""}
-            yield measure.model_copy(update={**parts, **more})
+def declared_measures(measures: Sequence[Measure]) -> tuple[Measure, ...]:
+    """The measures with the count of all events, which is the first where the declaration does not place it."""
+    return (*([] if any(measure.name == TOTAL_EVENTS for measure in measures) else [EVERY_EVENT]), *measures)
+
+
+def parts_of(measure: Measure, features: Sequence[Feature]) -> Iterator[Measure]:
+    """The sum and the count behind a mean that a window needs and that no declared count weighs."""
+    is_windowed = any(feature.of == measure.name and feature.agg in ("mean", None) for feature in features)
+    if measure.agg != "mean" or measure.weight or not is_windowed:
+        return
+    own = {"limits": None, "meaning": "", "noun": "", "most": None, "empty": 0}
+    total, count = parts_of_mean(measure.name)
+    yield measure.model_copy(update={**own, "name": total, "agg": "sum"})
+    yield measure.model_copy(update={**own, "name": count, "agg": "count", "unit": ""})
 
 
 def parts_of_mean(name: str) -> tuple[str, str]:
@@ -91,10 +104,9 @@ def parts_of_mean(name: str) -> tuple[str, str]:
 
 
 def _column(measure: Measure, properties: Mapping[str, Property], attributes: Sequence[str]) -> DailyColumn:
-    agg = measure.aggregation
+    agg = measure.agg
     value = properties.get(measure.value) if measure.value else None
     low, high = _limits(measure, value)
-    unit = measure.unit or ("count" if agg in COUNTED else value.unit if value else "")
     return DailyColumn(
         name=measure.name,
         aggregation=agg,
@@ -103,9 +115,9 @@ def _column(measure: Measure, properties: Mapping[str, Property], attributes: Se
         conditions=measure.where,
         value=measure.value,
         sources=tuple(_sources(measure, attributes)),
-        meaning=measure.meaning or _meaning(measure),
-        noun=measure.noun or _noun(measure),
-        unit=unit,
+        meaning=measure.meaning or measure_meaning(measure),
+        noun=measure_noun(measure),
+        unit=measure.unit or ("count" if agg in COUNTED else value.unit if value else ""),
         minimum=low,
         maximum=high,
         nullable=measure.nullable,
@@ -120,60 +132,37 @@ def _column(measure: Measure, properties: Mapping[str, Property], attributes: Se
 
 
 def _type(measure: Measure, value: Property | None) -> str:
-    agg = measure.aggregation
-    if agg in COUNTED:
+    if measure.agg in COUNTED:
         return "integer"
-    if agg == "any":
+    if measure.agg == "any":
         return "flag"
-    if agg == "mean" or value is None:
-        return "number"
-    return value.type
+    return "number" if measure.agg == "mean" or value is None else value.type
 
 
 def _limits(measure: Measure, value: Property | None) -> tuple[float | None, float | None]:
-    agg = measure.aggregation
     if measure.limits:
-        low, high = measure.limits
-        return None if math.isinf(low) else low, None if math.isinf(high) else high
-    if agg in COUNTED:
+        return finite(measure.limits)
+    if measure.agg in COUNTED:
         return 0, None
     if value is None or not value.limits:
         return None, None
-    if agg == "sum":
-        return (0, None) if value.limits[0] >= 0 else (None, None)
-    return value.limits
+    low, high = finite(value.limits)
+    if measure.agg == "sum":
+        return (0, None) if low is not None and low >= 0 else (None, None)
+    return low, high
 
 
-def _meaning(measure: Measure) -> str:
-    agg, of = measure.aggregation, measure.value or measure.python
-    events = f"{', '.join(measure.event)} events" if measure.event else "events"
-    such = " as declared" if measure.where else ""
-    empty = "; null if none" if measure.nullable else ""
-    return {
-        "count": f"{events}{such}" + (f" that have {of}" if of else ""),
-        "sum": f"Sum of {of} over {events}{such}{empty}",
-        "mean": f"Mean {of} of {events}{such}; null if none",
-        "min": f"Least {of} of {events}{such}; null if none",
-        "max": f"Greatest {of} of {events}{such}; null if none",
-        "distinct": f"Different {of} among {events}{such}",
-        "first": f"First {of} of {events}{such}; null if none",
-        "last": f"Last {of} of {events}{such}; null if none",
-        "any": f"Whether there are {events}{such}",
-        "sessions": f"Sessions begun: the day's first of {events}{such}, and each after a gap above {measure.gap_minutes:g} minutes",
-    }[agg]
-
-
-def _noun(measure: Measure) -> str:
-    if measure.aggregation == "count" and measure.event and len(measure.event) == 1 and not measure.where:
-        return f"{measure.event[0]} events"
-    return measure.meaning or f"{measure.name}"
+def finite(limits: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+    """Limits as bounds, of which an infinite one is none."""
+    low, high = (None if bound is None or math.isinf(bound) else bound for bound in limits)
+    return low, high
 
 
 def _sources(measure: Measure, attributes: Sequence[str]) -> Iterator[str]:
     """What the values are made from: the property, else the time or the id of an event; then what decides which events count."""
     if measure.value:
         yield f"clean_events.{measure.value}"
-    elif measure.aggregation == "sessions":
+    elif measure.agg == "sessions":
         yield "clean_events.event_time"
     elif not measure.event and not measure.where:
         yield "clean_events.event_id"

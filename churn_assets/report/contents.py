@@ -17,11 +17,12 @@ from churn_assets.contracts.metrics import MONTH_DAYS
 from churn_assets.errors import ChurnError
 from churn_assets.transforms.outcomes import quality_score
 from churn_assets.warehouse import Extent, Ledger, read_days
+from churn_assets.warehouse.frames import quoted
 
 JUDGED_DAYS = 2 * MONTH_DAYS
 """Checks are judged on as many last days as the newest figures of growth rest on."""
 MOST_GROUPS = 12
-"""Plans or countries that are named; the rest are summed up."""
+"""Labels of an attribute that are named; the rest are summed up."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class Warned:
 
 @dataclass(frozen=True)
 class Contents:
-    """All of a report. `growth` and `cohorts` are growth_daily and retention_cohorts; groups are (name, users, active)."""
+    """All of a report. `growth` and `cohorts` are growth_daily and retention_cohorts; `groups` are (label, users, active)
+    by attribute.
+    """
 
     day: date
     published: dict[str, Extent]
@@ -60,8 +63,7 @@ class Contents:
     reasons: list[tuple[str, str, int]]
     warnings: list[Warned]
     judged: DayRange
-    plans: list[tuple[str, int, int]]
-    countries: list[tuple[str, int, int]]
+    groups: dict[str, list[tuple[str, int, int]]]
     growth: pd.DataFrame
     cohorts: pd.DataFrame
 
@@ -85,8 +87,7 @@ def gather(deployment: Deployment) -> Contents:
             reasons=_reasons(connection),
             warnings=list(_warnings(deployment, connection, ledger, judged)),
             judged=judged,
-            plans=_groups(connection, "plan", day),
-            countries=_groups(connection, "country", day),
+            groups={name: _groups(connection, name, day) for name in _grouped_by(deployment)},
             growth=read_days(connection, deployment.contracts["growth_daily"]),
             cohorts=read_days(connection, deployment.contracts["retention_cohorts"]),
         )
@@ -127,10 +128,16 @@ def _warnings(
             yield Warned(name, check.blocking, len(failing), max(failing), check.description)
 
 
+def _grouped_by(deployment: Deployment) -> list[str]:
+    """The attributes that divide users into groups: labels that are not personal."""
+    attributes = deployment.settings.declaration.attributes
+    return [entry.name for entry in attributes if entry.type == "label" and not entry.pii]
+
+
 def _groups(connection: duckdb.DuckDBPyConnection, column: str, day: date) -> list[tuple[str, int, int]]:
     """(value, users, active on the day) by an attribute, largest first, the smallest together as `other`."""
     found = connection.execute(
-        f"""SELECT {column}, count(*), count(*) FILTER (is_active) FROM churn.user_daily WHERE as_of_date = ?
+        f"""SELECT coalesce({quoted(column)}::VARCHAR, 'none'), count(*), count(*) FILTER (is_active) FROM churn.user_daily WHERE as_of_date = ?
         GROUP BY 1 ORDER BY 2 DESC, 1""",
         [day],
     ).fetchall()

@@ -30,8 +30,7 @@ def page(contents: Contents, pictures: Mapping[str, Picture]) -> str:
         _section(
             f"Users on {contents.day}",
             '<div class="side">',
-            _table(["plan", "users", "active"], map(_group, contents.plans)),
-            _table(["country", "users", "active"], map(_group, contents.countries)),
+            *(_table([name, "users", "active"], map(_group, groups)) for name, groups in contents.groups.items()),
             "</div>",
         ),
         _section("Data quality", *_quality(contents)),

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from churn_assets.contracts.tables import KNOWN_EVENT_TYPES, SOURCE_COLUMNS
+from churn_assets.contracts.declared import quarantine_reasons, quarantining_limits
+from churn_assets.product import Property
+from churn_assets.product.entries import NUMERIC
 from churn_assets.transforms import parsing
-from churn_assets.transforms.outcomes import (
-    DUPLICATE,
-    REASON_CODE,
-    Cleaned,
-    Outcomes,
-    first_seen,
-    landing_order,
-    reconcile,
-    same_payload,
-)
+from churn_assets.transforms.outcomes import Cleaned, Outcomes, cleaned, first_seen, landing_order, same_payload
+from churn_assets.transforms.parsing import Bools
+from churn_assets.transforms.paths import value_at
 from churn_assets.transforms.rules import CleaningRules
+from churn_assets.transforms.typed_values import Times, Typed, emptied, typed, with_missing
 
-PAYLOAD = ["user_id", "event_time", "event_type", "course_id", "watch_minutes", "quiz_score", "amount"]
-SCORED, PAID = ("quiz_attempt",), ("payment_success", "payment_failed")
+BAD = {**dict.fromkeys(NUMERIC, "bad_number"), "flag": "bad_flag", "time": "bad_time"}
+"""Reason by type for a value that is none of it."""
 
 
 def clean_events(raw_events: pd.DataFrame, *, first_day: date, last_day: date, rules: CleaningRules) -> Cleaned:
@@ -35,60 +32,33 @@ def clean_events(raw_events: pd.DataFrame, *, first_day: date, last_day: date, r
     differs; the first landed wins.
     """
     raw = landing_order(raw_events)
-    outcome = Outcomes(len(raw))
-    outcome.refuse_unreadable(raw, SOURCE_COLUMNS["events"])
+    outcome = Outcomes(len(raw), quarantine_reasons(rules.product))
+    outcome.refuse_unreadable(raw, rules.product.source_columns("events"))
     events, repairs = _typed(raw, outcome, rules)
     _judge_dates(events, outcome, rules)
 
     first = first_seen(events["event_id"], raw["landing_date"], outcome.valid, rules.lateness_days)
-    copies = np.flatnonzero(first != np.arange(len(raw)))
-    same = same_payload(events, PAYLOAD, copies, first[copies])
-    outcome.code[copies] = np.where(same, DUPLICATE, REASON_CODE["conflict"])
-
-    landed = raw["landing_date"].between(pd.Timestamp(first_day), pd.Timestamp(last_day)).to_numpy()
-    rejected = landed & outcome.quarantined
-    return Cleaned(
-        accepted=events[landed & outcome.valid].reset_index(drop=True),
-        quarantined=raw[rejected].assign(reason=outcome.reasons(rejected)).reset_index(drop=True),
-        reconciliation=reconcile(raw, landed, outcome, repairs),
-    )
+    payload = ["user_id", "event_time", "event_type", *(entry.name for entry in rules.product.properties)]
+    outcome.judge_copies(first, partial(same_payload, events, payload))
+    return cleaned(raw, events, outcome, repairs, first_day, last_day)
 
 
 def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[pd.DataFrame, dict[str, Any]]:
     def source(column: str) -> Any:
         return parsing.mapped(raw[column], rules.value_map(column))
 
-    repairs: dict[str, Any] = {}
     event_id, id_repaired = parsing.ids(source("event_id"), rules.event_id_type)
     user_id, user_repaired = parsing.ids(source("user_id"), rules.user_id_type)
-    repairs["id_written_as_decimal"] = id_repaired | user_repaired
     event_time = parsing.instants(source("event_time"), timestamp_format=rules.timestamp_format, zone=rules.source_zone)
-    known = {name.casefold(): name for name in rules.event_types}
+    vocabulary = (*rules.product.event_vocabulary, *rules.other_event_types)
+    known = {name.casefold(): name for name in vocabulary}
     event_type, type_changed = parsing.labels(source("event_type"), lambda v: _event_type(v, known), missing=None)
-    course_id, course_changed = parsing.labels(source("course_id"), parsing.normalised, missing=None)
-    repairs["text_normalised"] = type_changed | course_changed
     outcome.quarantine(parsing.is_missing(user_id), "bad_user_id")
     outcome.quarantine(parsing.is_missing(event_id), "bad_event_id")
     outcome.quarantine(event_time.isna(), "bad_event_time")
     outcome.quarantine(event_type.codes < 0, "bad_event_type")
-
-    is_scored, is_paid = event_type.isin(SCORED), event_type.isin(PAID)
-    is_known = event_type.isin(KNOWN_EVENT_TYPES)
-    minutes, bad_minutes = parsing.numbers(source("watch_minutes"))
-    score, bad_score = parsing.numbers(source("quiz_score"))
-    amount, bad_amount = parsing.numbers(source("amount"))
-    no_score, no_amount = is_known & ~is_scored, is_known & ~is_paid
-    repairs["score_not_applicable"] = no_score & ~np.isnan(score)
-    repairs["amount_not_applicable"] = no_amount & ~np.isnan(amount)
-    repairs["minutes_missing"] = np.isnan(minutes)
-    outcome.quarantine(bad_minutes | bad_score | bad_amount, "bad_number")
-    score, amount = np.where(no_score, np.nan, score), np.where(no_amount, np.nan, amount)
-    minutes = np.nan_to_num(minutes) + 0.0  # -0.0 becomes 0.0, so that equal payloads have equal bytes
-    outcome.quarantine(minutes < 0, "negative_minutes")
-    outcome.quarantine(is_scored & np.isnan(score), "quiz_without_score")
-    with np.errstate(invalid="ignore"):
-        outcome.quarantine((score < 0) | (score > 100), "score_out_of_range")
-        outcome.quarantine(is_paid & (amount <= 0), "payment_not_positive")
+    repairs: dict[str, Any] = {"id_written_as_decimal": id_repaired | user_repaired, "text_normalised": type_changed}
+    properties = _properties(raw, event_type, outcome, repairs, rules)
     events = pd.DataFrame(
         {
             "event_id": event_id,
@@ -96,10 +66,7 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
             "event_time": event_time,
             "event_date": parsing.business_days(event_time, rules.business_zone),
             "event_type": event_type,
-            "course_id": course_id,
-            "watch_minutes": minutes,
-            "quiz_score": score + 0.0,
-            "amount": amount + 0.0,
+            **properties,
             "landing_date": raw["landing_date"],
             "source_file": raw["source_file"],
             "source_row": raw["source_row"],
@@ -107,6 +74,78 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
         copy=False,
     )
     return events, repairs
+
+
+def _properties(
+    raw: pd.DataFrame, event_type: pd.Categorical, outcome: Outcomes, repairs: dict[str, Any], rules: CleaningRules
+) -> dict[str, Any]:
+    """The declared properties, typed. Reasons and repairs of each are noted; of several reasons a row gets the first."""
+    product, times = rules.product, Times(rules.timestamp_format, rules.source_zone, rules.business_zone)
+    is_type = {event.name: np.asarray(event_type == event.name) for event in product.event_types}
+    found: dict[str, Typed] = {}
+    for entry in product.properties:
+        texts, is_nested = value_at(raw, product.path_of(entry, "events"))
+        found[entry.name] = typed(parsing.mapped(texts, rules.value_map(entry.name)), entry, times)
+        repairs["text_normalised"] = repairs["text_normalised"] | found[entry.name].changed
+        is_bad = found[entry.name].is_bad | is_nested
+        if entry.bad == "quarantine":
+            outcome.quarantine(is_bad, BAD.get(entry.type, "bad_value")) if is_bad.any() else None
+        elif is_bad.any():
+            repairs[entry.named("bad")] = is_bad
+    values: dict[str, Any] = {}
+    for entry in product.properties:
+        values[entry.name] = _kept(entry, found[entry.name], is_type, outcome, repairs, rules)
+    for event in product.event_types:
+        for name in event.needs:
+            outcome.quarantine(
+                is_type[event.name] & (found[name].is_null | _is_null(values[name])), event.without(name)
+            )
+    for event in product.event_types:
+        for name in event.positive:
+            outcome.quarantine(is_type[event.name] & _at_most_zero(values[name]), event.not_positive(name))
+    return values
+
+
+def _kept(
+    entry: Property,
+    found: Typed,
+    is_type: dict[str, Bools],
+    outcome: Outcomes,
+    repairs: dict[str, Any],
+    rules: CleaningRules,
+) -> Any:
+    """Values of a property where they mean something and keep its limits, its default where they are missing."""
+    not_kept = [is_type[e.name] for e in rules.product.event_types if e.keeps is not None and entry.name not in e.keeps]
+    not_applicable = (
+        np.logical_or.reduce(not_kept) & ~found.is_null if not_kept else np.zeros(len(found.is_null), dtype=bool)
+    )
+    if not_kept:
+        repairs[entry.named("not_applicable")] = not_applicable
+    values, is_null = emptied(found.values, not_applicable), found.is_null | not_applicable
+    if entry.limits is not None:
+        outside = _outside(values, entry.limits)
+        if quarantining_limits(entry) is not None:
+            outcome.quarantine(outside, entry.named("out_of_range"))
+        else:
+            values, is_null = emptied(values, outside), is_null | outside
+            repairs[entry.named("bad")] = repairs.get(entry.named("bad"), False) | outside
+    if entry.missing is None:
+        return values
+    repairs[entry.named("missing")] = is_null
+    return with_missing(values, is_null, entry.missing)
+
+
+def _outside(values: Any, limits: tuple[float, float]) -> Bools:
+    numbers = pd.Series(values)
+    return np.asarray(((numbers < limits[0]) | (numbers > limits[1])).fillna(False), dtype=bool)
+
+
+def _at_most_zero(values: Any) -> Bools:
+    return np.asarray((pd.Series(values) <= 0).fillna(False), dtype=bool)
+
+
+def _is_null(values: Any) -> Bools:
+    return np.asarray(pd.isna(values))
 
 
 def _judge_dates(events: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> None:

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.contracts.tables import (
-    SOURCE_COLUMNS,
-    UNKNOWN_COUNTRY,
-    UNKNOWN_MARKETING_SOURCE,
-    UNKNOWN_PLAN,
-)
+from churn_assets.contracts.declared import quarantine_reasons
+from churn_assets.product import Attribute
 from churn_assets.transforms import parsing
 from churn_assets.transforms.outcomes import (
-    DUPLICATE,
-    REASON_CODE,
     UNCHANGED,
     Cleaned,
     Outcomes,
+    cleaned,
     first_seen,
     landing_order,
-    reconcile,
     same_payload,
 )
+from churn_assets.transforms.parsing import Bools
+from churn_assets.transforms.paths import value_at
 from churn_assets.transforms.rules import CleaningRules
+from churn_assets.transforms.typed_values import Times, emptied, holds, typed, with_missing
 
-PAYLOAD = ["signup_date", "plan", "is_paid", "country", "marketing_source"]
-UNPAID_PLANS = ("free", "trial", UNKNOWN_PLAN)
 EARLIEST_SIGNUP = pd.Timestamp("1970-01-01")
 """Dates before are placeholders of a source that knows none."""
-NAMIBIA = {"na"}
-"""A country's code (ISO 3166), although elsewhere the word means "not available"."""
 
 
 def clean_users(raw_users: pd.DataFrame, *, first_day: date, last_day: date, rules: CleaningRules) -> Cleaned:
@@ -45,26 +39,16 @@ def clean_users(raw_users: pd.DataFrame, *, first_day: date, last_day: date, rul
     differing ones quarantined. An attribute never costs a user: what is missing or unknown becomes so, and is counted.
     """
     raw = landing_order(raw_users)
-    outcome = Outcomes(len(raw))
-    outcome.refuse_unreadable(raw, SOURCE_COLUMNS["users"])
+    outcome = Outcomes(len(raw), quarantine_reasons(rules.product))
+    outcome.refuse_unreadable(raw, rules.product.source_columns("users"))
     users, repairs = _typed(raw, outcome, rules)
 
     first = first_seen(users["user_id"], raw["landing_date"], outcome.valid, lookback_days=0)
-    copies = np.flatnonzero(first != np.arange(len(raw)))
-    same = same_payload(users, PAYLOAD, copies, first[copies])
-    outcome.code[copies] = np.where(same, DUPLICATE, REASON_CODE["conflict"])
-
+    same = partial(same_payload, users, ["signup_date", *(entry.name for entry in rules.product.attributes)])
+    outcome.judge_copies(first, same)
     today, yesterday = _consecutive(users, outcome)
-    unchanged = same_payload(users, PAYLOAD, today, yesterday)
-    outcome.code[today[unchanged]] = UNCHANGED
-
-    landed = raw["landing_date"].between(pd.Timestamp(first_day), pd.Timestamp(last_day)).to_numpy()
-    rejected = landed & outcome.quarantined
-    return Cleaned(
-        accepted=users[landed & outcome.valid].reset_index(drop=True),
-        quarantined=raw[rejected].assign(reason=outcome.reasons(rejected)).reset_index(drop=True),
-        reconciliation=reconcile(raw, landed, outcome, repairs),
-    )
+    outcome.code[today[same(today, yesterday)]] = UNCHANGED
+    return cleaned(raw, users, outcome, repairs, first_day, last_day)
 
 
 def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -81,23 +65,14 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
     )
     outcome.quarantine(parsing.is_missing(user_id), "bad_user_id")
     outcome.quarantine(~(signup_date >= EARLIEST_SIGNUP), "bad_signup_date")
-
-    plan, repairs["plan"] = parsing.labels(source("plan"), lambda v: _plan(v, rules.plans), missing=UNKNOWN_PLAN)
-    country, repairs["country"] = parsing.labels(source("country"), _country, missing=UNKNOWN_COUNTRY)
-    marketing_source, repairs["marketing_source"] = parsing.labels(
-        source("marketing_source"), _attribute, missing=UNKNOWN_MARKETING_SOURCE
-    )
-    said, _ = parsing.labels(source("is_paid"), _truth, missing=None)
-    repairs["is_paid"] = np.asarray(said.codes < 0)
-    is_paid = np.where(said.codes < 0, ~plan.isin(UNPAID_PLANS), said == "true")
+    attributes: dict[str, Any] = {}
+    for entry in rules.product.attributes:
+        attributes[entry.name], repairs[entry.name] = _attribute(raw, entry, attributes, rules)
     users = pd.DataFrame(
         {
             "user_id": user_id,
             "signup_date": signup_date,
-            "plan": plan,
-            "is_paid": is_paid.astype(bool),
-            "country": country,
-            "marketing_source": marketing_source,
+            **attributes,
             "landing_date": raw["landing_date"],
             "source_file": raw["source_file"],
             "source_row": raw["source_row"],
@@ -105,6 +80,25 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
         copy=False,
     )
     return users, repairs
+
+
+def _attribute(raw: pd.DataFrame, entry: Attribute, above: dict[str, Any], rules: CleaningRules) -> tuple[Any, Bools]:
+    """Its values, and where a missing, unknown or odd one was repaired. `above` are the attributes declared before it."""
+    texts, is_nested = value_at(raw, rules.product.path_of(entry, "users"))
+    times = Times(rules.timestamp_format, rules.source_zone, rules.business_zone)
+    found = typed(parsing.mapped(texts, rules.value_map(entry.name)), entry, times)
+    values, is_null, is_bad = found.values, found.is_null, found.is_bad | is_nested
+    if entry.limits is not None:
+        outside = np.asarray(
+            pd.Series((values < entry.limits[0]) | (values > entry.limits[1])).fillna(False), dtype=bool
+        )
+        values, is_null, is_bad = emptied(values, outside), is_null | outside, is_bad | outside
+    if entry.missing_if:
+        meets = np.logical_and.reduce([holds(above[condition.key], condition) for condition in entry.missing_if])
+        return np.where(is_null, meets, values.to_numpy(dtype=bool, na_value=False)), is_null
+    if entry.missing is not None:
+        return with_missing(values, is_null, entry.missing), found.changed | is_null
+    return values, found.changed | is_bad
 
 
 def _consecutive(users: pd.DataFrame, outcome: Outcomes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -116,23 +110,3 @@ def _consecutive(users: pd.DataFrame, outcome: Outcomes) -> tuple[npt.NDArray[np
     rows, user, day = rows[order], user[order], day[order]
     follows = (user[1:] == user[:-1]) & (day[1:] == day[:-1] + 1)
     return rows[1:][follows], rows[:-1][follows]
-
-
-def _attribute(value: str) -> str | None:
-    text = (parsing.normalised(value) or "").lower()
-    return None if text in parsing.MISSING_WORDS else parsing.normalised(text)
-
-
-def _plan(value: str, plans: tuple[str, ...]) -> str | None:
-    plan = _attribute(value)
-    return plan if plan in plans else None
-
-
-def _country(value: str) -> str | None:
-    text = (parsing.normalised(value) or "").upper()
-    return None if text.lower() in parsing.MISSING_WORDS - NAMIBIA else parsing.normalised(text)
-
-
-def _truth(value: str) -> str | None:
-    word = value.strip().lower()
-    return "true" if word in parsing.TRUE_WORDS else "false" if word in parsing.FALSE_WORDS else None

@@ -6,24 +6,26 @@ from datetime import date
 
 import pandas as pd
 
-from churn_assets.contracts.features import FEATURES
+from churn_assets.contracts.declared import KINDS
+from churn_assets.product import Product
 
 
-def feature_catalogue(*, first_day: date, last_day: date) -> pd.DataFrame:
+def feature_catalogue(*, first_day: date, last_day: date, product: Product) -> pd.DataFrame:
     """One row for each day of [first_day, last_day] and feature."""
+    features = product.feature_columns
     definitions = pd.DataFrame(
         {
-            "feature": [feature.name for feature in FEATURES],
-            "version": [feature.version for feature in FEATURES],
-            "type": [feature.kind.duckdb_type for feature in FEATURES],
-            "source": [", ".join(feature.sources) for feature in FEATURES],
-            "window_days": [feature.window_days for feature in FEATURES],
-            "unit": [feature.unit or None for feature in FEATURES],
-            "meaning": [feature.meaning for feature in FEATURES],
-            "sees": [feature.sees for feature in FEATURES],
-            "is_nullable": [feature.nullable for feature in FEATURES],
-            "lower_limit": pd.Series([feature.minimum for feature in FEATURES], dtype="float64"),
-            "upper_limit": pd.Series([feature.maximum for feature in FEATURES], dtype="float64"),
+            "feature": [feature.name for feature in features],
+            "version": [feature.version for feature in features],
+            "type": [KINDS[feature.type].duckdb_type for feature in features],
+            "source": [", ".join(feature.sources) for feature in features],
+            "window_days": [feature.window_days for feature in features],
+            "unit": [feature.unit or None for feature in features],
+            "meaning": [feature.meaning for feature in features],
+            "sees": [feature.sees for feature in features],
+            "is_nullable": [feature.nullable for feature in features],
+            "lower_limit": pd.Series([feature.minimum for feature in features], dtype="float64"),
+            "upper_limit": pd.Series([feature.maximum for feature in features], dtype="float64"),
         }
     )
     days = pd.DataFrame({"as_of_date": pd.date_range(first_day, last_day).astype("datetime64[us]")})

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.contracts.tables import QUARANTINE_REASONS
 from churn_assets.transforms.parsing import Bools, holds_nul
 
 ACCEPTED, DUPLICATE, UNCHANGED = 0, -1, -2
-"""Outcomes; a positive one is a reason of quarantine, counted from 1 in QUARANTINE_REASONS' order."""
-REASON_CODE = {reason: code for code, reason in enumerate(QUARANTINE_REASONS, start=1)}
+"""Outcomes; a positive one is a reason of quarantine, counted from 1 in the order of the reasons."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,12 @@ class Cleaned:
 
 
 class Outcomes:
-    """Outcome per row, first reason wins."""
+    """Outcome per row, first reason wins. `reasons` are all that there may be."""
 
-    def __init__(self, rows: int) -> None:
-        self.code: npt.NDArray[np.int8] = np.zeros(rows, dtype="int8")
+    def __init__(self, rows: int, reasons: Iterable[str]) -> None:
+        self.code: npt.NDArray[np.int16] = np.zeros(rows, dtype="int16")
+        self._reasons = list(reasons)
+        self._code_of = {reason: code for code, reason in enumerate(self._reasons, start=1)}
 
     @property
     def valid(self) -> Bools:
@@ -47,7 +48,12 @@ class Outcomes:
         return self.code > ACCEPTED
 
     def quarantine(self, rows: Any, reason: str) -> None:
-        self.code[np.asarray(rows, dtype=bool) & self.valid] = REASON_CODE[reason]
+        self.code[np.asarray(rows, dtype=bool) & self.valid] = self._code_of[reason]
+
+    def judge_copies(self, first: npt.NDArray[np.int64], same: Callable[[Any, Any], Bools]) -> None:
+        """Of rows whose key came before, at the positions `first`: an equal payload is a duplicate, another a conflict."""
+        copies = np.flatnonzero(first != np.arange(len(first)))
+        self.code[copies] = np.where(same(copies, first[copies]), DUPLICATE, self._code_of["conflict"])
 
     def refuse_unreadable(self, raw: pd.DataFrame, columns: Iterable[str]) -> None:
         """Rows the reader could not bind to the header, and rows with a NUL byte in one of `columns`."""
@@ -58,7 +64,25 @@ class Outcomes:
     def reasons(self, quarantined: Bools) -> pd.Categorical:
         """Reason of each of the rows `quarantined`."""
         codes: Any = self.code[quarantined] - 1
-        return pd.Categorical.from_codes(codes, categories=pd.Index(list(QUARANTINE_REASONS), dtype=object))
+        return pd.Categorical.from_codes(codes, categories=pd.Index(self._reasons, dtype=object))
+
+
+def cleaned(
+    raw: pd.DataFrame,
+    typed: pd.DataFrame,
+    outcome: Outcomes,
+    repairs: Mapping[str, Bools],
+    first_day: date,
+    last_day: date,
+) -> Cleaned:
+    """The rows landed on [first_day, last_day] by what became of them; `typed` has a row for each of `raw`."""
+    landed = raw["landing_date"].between(pd.Timestamp(first_day), pd.Timestamp(last_day)).to_numpy()
+    rejected = landed & outcome.quarantined
+    return Cleaned(
+        accepted=typed[landed & outcome.valid].reset_index(drop=True),
+        quarantined=raw[rejected].assign(reason=outcome.reasons(rejected)).reset_index(drop=True),
+        reconciliation=reconcile(raw, landed, outcome, repairs),
+    )
 
 
 def landing_order(raw: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn_assets.contracts.tables import LARGEST_NUMBER
+from churn_assets.product.entries import LARGEST_NUMBER
 
 TEXT: Any = pd.StringDtype("pyarrow", na_value=np.nan)
 Series = pd.Series
@@ -31,6 +31,7 @@ FALSE_WORDS = frozenset({"0", "0.0", "false", "f", "no", "n"})
 LAST_MICROSECOND = 253_402_300_800_000_000
 """Of the year 9999, counted from 1970."""
 _WHOLE_NUMBER = r"^[0-9]+(\.0*)?$"
+_SIGNED_WHOLE_NUMBER = r"^[+-]?[0-9]+(\.0*)?$"
 _TIME_DIRECTIVES = ("%H", "%I", "%M", "%S", "%f", "%p", "%z", "%Z", "%c", "%X", "%T", "%R", "%s")
 _DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 # Wider than what Arrow reads as ISO 8601: these only sort out what need not be tried.
@@ -107,6 +108,15 @@ def numbers(values: Series) -> tuple[npt.NDArray[np.float64], Bools]:
     with np.errstate(invalid="ignore"):
         usable = np.abs(floats) <= LARGEST_NUMBER
     return np.where(usable, floats, np.nan), _bools(pc.is_valid(texts)) & ~usable
+
+
+def integers(values: Series) -> tuple[pd.arrays.IntegerArray, Bools]:
+    """Whole numbers of 64 bits, null elsewhere; and which texts are neither such a number nor empty. `12.0` is 12."""
+    texts = _blank_to_null(_arrow(values))
+    whole = pc.match_substring_regex(texts, _SIGNED_WHOLE_NUMBER)
+    parsed = _cast(pc.replace_substring_regex(_only(texts, whole), r"^\+|\.0*$", ""), pa.int64())
+    is_null = _bools(pc.is_null(parsed))
+    return pd.arrays.IntegerArray(_numpy(parsed, 0), is_null), _bools(pc.is_valid(texts)) & is_null
 
 
 def instants(values: Series, *, timestamp_format: str, zone: str) -> Series:

@@ -1,4 +1,4 @@
-"""What cleaning needs to know of a deployment: formats, zones, vocabularies, lateness. No transform reads settings."""
+"""What cleaning needs to know of a deployment: formats, zones, the product, lateness. No transform reads settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from churn_assets.contracts.tables import KNOWN_EVENT_TYPES
+from churn_assets.product import Product, read_product
+from churn_assets.product.parts import for_cleaning
 from churn_assets.settings import Settings, SourceName
 
 IdType = Literal["integer", "string"]
@@ -22,8 +23,9 @@ class CleaningRules:
     source_zone: str = "UTC"
     business_zone: str = "UTC"
     lateness_days: int = 3
-    plans: tuple[str, ...] = ("free", "paid")
-    event_types: tuple[str, ...] = KNOWN_EVENT_TYPES
+    product: Product = field(default_factory=read_product)
+    other_event_types: tuple[str, ...] = ()
+    """Event types of the deployment besides those of the product."""
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def value_map(self, column: str) -> Mapping[str, str]:
@@ -40,7 +42,7 @@ def cleaning_rules(settings: Settings, source: SourceName) -> CleaningRules:
         source_zone=own.timezone or settings.timezone,
         business_zone=settings.timezone,
         lateness_days=settings.lateness_days,
-        plans=settings.sources.users.plans,
-        event_types=(*KNOWN_EVENT_TYPES, *settings.sources.events.event_types),
+        product=for_cleaning(settings.declaration, source),
+        other_event_types=settings.sources.events.event_types,
         values=own.values,
     )

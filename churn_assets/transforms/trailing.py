@@ -6,7 +6,7 @@ the same to the last bit however many days were loaded.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from churn_assets.transforms.days import NEVER
 Matrix = npt.NDArray[Any]
 Positions = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Windowed = tuple[int, Matrix, Flags]
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,27 @@ class UserDays:
         steps = np.bincount(begins * len(self.users) + pair // codes, minlength=size)
         steps -= np.bincount(ends * len(self.users) + pair // codes, minlength=size)
         return np.cumsum(steps.reshape(shape), axis=0)[:-1]
+
+    def window_extremes(
+        self, cells: Matrix, has: Matrix, widths: Collection[int], *, least: bool
+    ) -> Iterator[Windowed]:
+        """(width, values, which are known) for each width in rising order: the least or greatest value that a window `has`."""
+        return self._picked(cells, has, widths, (lambda new, old: new < old) if least else (lambda new, old: new > old))
+
+    def window_lasts(self, cells: Matrix, has: Matrix, widths: Collection[int]) -> Iterator[Windowed]:
+        """(width, values, which are known) for each width in rising order: the value of the newest day that `has` one."""
+        return self._picked(cells, has, widths, lambda new, old: np.zeros(old.shape, dtype=bool))
+
+    def _picked(
+        self, cells: Matrix, has: Matrix, widths: Collection[int], is_better: Callable[[Matrix, Matrix], Flags]
+    ) -> Iterator[Windowed]:
+        back = len(cells) - self.days
+        values = np.zeros((self.days, len(self.users)), dtype=cells.dtype)
+        known = np.zeros(values.shape, dtype=bool)
+        for age in range(max(widths)):
+            older = slice(back - age, back - age + self.days)
+            taken = has[older] & (~known | is_better(cells[older], values))
+            values[taken] = cells[older][taken]
+            known |= has[older]
+            if age + 1 in widths:
+                yield age + 1, values, known

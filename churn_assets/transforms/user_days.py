@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -9,33 +10,25 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-SESSION_GAP = np.timedelta64(30 * 60 * 1_000_000, "us")
-"""A longer pause between two events begins a new session (Google Analytics' customary half hour)."""
+from churn_assets.product import Product
+from churn_assets.product.measures import IS_ACTIVE, TOTAL_EVENTS
+from churn_assets.transforms.measures import DayEvents, event_columns, previous_ends
+
 ONE_DAY = np.timedelta64(1, "D")
 FAR_FUTURE = np.datetime64("9999-12-31", "D")
-ATTRIBUTES = ["plan", "is_paid", "country", "marketing_source"]
-COUNTED_TYPES = {
-    "total_logins": "login",
-    "total_quiz_attempts": "quiz_attempt",
-    "total_enrollments": "course_enroll",
-    "payment_success_count": "payment_success",
-    "payment_failed_count": "payment_failed",
-    "support_ticket_count": "support_ticket",
-}
-ACTIVITY_COLUMNS = ["event_id", "event_time", "event_type", "course_id", "watch_minutes", "quiz_score", "amount"]
-DAILY_EVENT_COLUMNS = ("user_id", "event_date", *ACTIVITY_COLUMNS)
-"""What user_daily needs of clean_events."""
 Days = npt.NDArray[np.datetime64]
 Positions = npt.NDArray[np.int64]
 
 
-def user_day_grid(clean_users: pd.DataFrame, *, first_day: date, last_day: date, lateness_days: int) -> pd.DataFrame:
-    """Every user x every day of [first_day, last_day] on or after signup, attributes as of that day.
+def user_day_grid(
+    clean_users: pd.DataFrame, *, first_day: date, last_day: date, lateness_days: int, attributes: Sequence[str]
+) -> pd.DataFrame:
+    """Every user x every day of [first_day, last_day] on or after signup, `attributes` as of that day.
 
     Needs every user version landed up to last_day + lateness_days. The version that counts is the last landed on or
     before the day; a user's first version counts from signup_date on if it landed within lateness_days of it.
     """
-    versions = _versions(clean_users, lateness_days)
+    versions = _versions(clean_users, lateness_days, attributes)
     start = np.maximum(_days(versions["counts_from"]), np.datetime64(first_day, "D"))
     start = np.maximum(start, _days(versions["signup_date"]))
     stop = np.minimum(_days(versions["counts_until"]), np.datetime64(last_day, "D") + ONE_DAY)
@@ -50,54 +43,35 @@ def user_day_grid(clean_users: pd.DataFrame, *, first_day: date, last_day: date,
             "user_id": rows["user_id"].array,
             "as_of_date": as_of_date.astype("datetime64[us]"),
             "signup_date": signup_date.astype("datetime64[us]"),
-            **{name: rows[name].array for name in ATTRIBUTES},
+            **{name: rows[name].array for name in attributes},
             "days_since_signup": (as_of_date - signup_date).astype("int64"),
         },
         copy=False,
     )
 
 
-def user_daily(user_day_grid: pd.DataFrame, clean_events: pd.DataFrame) -> pd.DataFrame:
-    """The grid with each day's activity, zeros explicit; rows and their order are the grid's.
+def daily_event_columns(product: Product) -> tuple[str, ...]:
+    """What user_daily needs of clean_events."""
+    return ("user_id", "event_date", *event_columns(product))
 
-    Needs the events whose event_date is a day of the grid, landed up to lateness_days after it. Events that no grid
-    row takes are left out here; `unmatched_events` says which.
+
+def user_daily(user_day_grid: pd.DataFrame, clean_events: pd.DataFrame, *, product: Product) -> pd.DataFrame:
+    """The grid with the product's measures of each day, zeros explicit; rows and their order are the grid's.
+
+    Needs the events whose event_date is a day of the grid, landed up to lateness_days after it; and those of the day before
+    it where a measure counts sessions across midnight. Events that no grid row takes are left out here; `unmatched_events`
+    says which.
     """
     grid = user_day_grid.reset_index(drop=True)
     taken_by = _grid_rows_of(grid, clean_events)
-    events = clean_events[ACTIVITY_COLUMNS].take(np.flatnonzero(taken_by >= 0))
+    events = clean_events[list(event_columns(product))].take(np.flatnonzero(taken_by >= 0))
     row = taken_by[taken_by >= 0]
     # One fixed order, so that sums of floats do not depend on how the events were stored.
     tie = pd.factorize(events["event_id"], sort=True)[0] if events["event_id"].dtype != "int64" else events["event_id"]
     order = np.lexsort((np.asarray(tie), events["event_time"].to_numpy(), row))
-    events, row = events.take(order), row[order]
-
-    def per_row(which: Any = None, weights: Any = None) -> npt.NDArray[Any]:
-        at = row if which is None else row[which]
-        return np.bincount(at, weights=weights, minlength=len(grid))
-
-    event_type = pd.Categorical(events["event_type"])
-    is_type = {name: np.asarray(event_type == name) for name in COUNTED_TYPES.values()}
-    quiz, paid = is_type["quiz_attempt"], is_type["payment_success"]
-    attempts = per_row(quiz)
-    score_sum = per_row(quiz, events["quiz_score"].to_numpy()[quiz])
-    total_events = per_row()
-    activity = {
-        "total_events": total_events,
-        "total_logins": per_row(is_type["login"]),
-        "total_watch_minutes": per_row(None, events["watch_minutes"].to_numpy()),
-        "total_quiz_attempts": attempts,
-        "distinct_courses": _distinct_per_row(row, pd.Categorical(events["course_id"]).codes, len(grid)),
-        "avg_quiz_score": np.divide(score_sum, attempts, out=np.full(len(grid), np.nan), where=attempts > 0),
-        "total_enrollments": per_row(is_type["course_enroll"]),
-        "payment_success_count": per_row(paid),
-        "payment_failed_count": per_row(is_type["payment_failed"]),
-        "payment_amount": per_row(paid, np.nan_to_num(events["amount"].to_numpy()[paid])),
-        "support_ticket_count": per_row(is_type["support_ticket"]),
-        "total_sessions": per_row(_begins_session(row, events["event_time"].to_numpy())),
-        "is_active": total_events > 0,
-    }
-    return grid.assign(**activity)
+    previous = previous_ends(clean_events, grid["user_id"], _days(grid["as_of_date"]).astype("int64"), product)
+    measures = DayEvents(events.take(order), row[order], len(grid), grid, product, previous).columns()
+    return grid.assign(**measures, **{IS_ACTIVE: measures[TOTAL_EVENTS] > 0})
 
 
 def unmatched_events(
@@ -137,7 +111,7 @@ def unmatched_events(
     return clean_events.take(unmatched).assign(reason=reason).reset_index(drop=True)
 
 
-def _versions(clean_users: pd.DataFrame, lateness_days: int) -> pd.DataFrame:
+def _versions(clean_users: pd.DataFrame, lateness_days: int, attributes: Sequence[str] = ()) -> pd.DataFrame:
     """User versions in landing order with the days [counts_from, counts_until) on which each is the one that counts.
 
     Days are datetime64[D]; signup_date is the user's first version's.
@@ -162,7 +136,7 @@ def _versions(clean_users: pd.DataFrame, lateness_days: int) -> pd.DataFrame:
             "signup_date": signup.astype("datetime64[s]"),
             "counts_from": counts_from.astype("datetime64[s]"),
             "counts_until": counts_until.astype("datetime64[s]"),
-            **{name: users[name].array for name in ATTRIBUTES},
+            **{name: users[name].array for name in attributes},
         },
         copy=False,
     )
@@ -185,16 +159,3 @@ def _grid_rows_of(grid: pd.DataFrame, events: pd.DataFrame) -> Positions:
     day = _days(events["event_date"]).astype("int64") - first
     inside = (user >= 0) & (day >= 0) & (day < span)
     return np.where(inside, cell_row[np.where(inside, user * span + day, 0)], -1)
-
-
-def _distinct_per_row(row: Positions, code: npt.NDArray[Any], rows: int) -> npt.NDArray[np.int64]:
-    given = code >= 0
-    pairs = pd.unique(row[given] * (int(code.max(initial=0)) + 1) + code[given].astype("int64"))
-    return np.bincount(pairs // (int(code.max(initial=0)) + 1), minlength=rows)
-
-
-def _begins_session(row: Positions, event_time: Days) -> npt.NDArray[np.bool_]:
-    """Which events begin a session; events must be in order of row and time."""
-    begins = np.ones(len(row), dtype=bool)
-    begins[1:] = (row[1:] != row[:-1]) | (event_time[1:] - event_time[:-1] > SESSION_GAP)
-    return begins

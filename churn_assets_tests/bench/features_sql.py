@@ -12,10 +12,36 @@ from pathlib import Path
 
 import duckdb
 
-from churn_assets.contracts.features import DAILY_AVERAGES, LAST_SEEN, LOOKBACK_DAYS, SEGMENT_DAYS, SUMS, WINDOWS
+from churn_assets.product.columns import LOOKBACK_DAYS, SEGMENT_DAYS, WINDOWS
 
 THREADS = 2
 LATENESS_DAYS = 3
+
+SUMS = {
+    "total_events": "count",
+    "total_logins": "count",
+    "total_watch_minutes": "minutes",
+    "total_quiz_attempts": "count",
+    "total_enrollments": "count",
+    "payment_success_count": "count",
+    "payment_failed_count": "count",
+    "payment_amount": "source currency",
+    "support_ticket_count": "count",
+    "total_sessions": "count",
+}
+"""Measure -> its unit."""
+DAILY_AVERAGES = {
+    "avg_daily_events": "total_events",
+    "avg_daily_watch_minutes": "total_watch_minutes",
+    "avg_daily_sessions": "total_sessions",
+}
+LAST_SEEN = {
+    "activity": "total_events",
+    "login": "total_logins",
+    "video": "total_watch_minutes",
+    "quiz": "total_quiz_attempts",
+    "payment": "payment_success_count",
+}
 
 
 def build(warehouse: Path, day: date) -> None:
@@ -42,7 +68,7 @@ def statement(day: date) -> str:
     for w in WINDOWS:
         told += [
             f"coalesce({name}_{w}d, 0){'::BIGINT' if unit == 'count' else ''} AS {name}_{w}d"
-            for name, (unit, _) in SUMS.items()
+            for name, unit in SUMS.items()
         ]
         told += [f"coalesce(active_days_{w}d, 0) AS active_days_{w}d", f"days_observed_{w}d"]
         told += [

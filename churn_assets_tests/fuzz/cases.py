@@ -16,7 +16,6 @@ from random import Random
 from typing import Any
 
 from churn_assets.contracts import contracts
-from churn_assets.contracts.tables import SOURCE_COLUMNS
 from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.landing import LandedFile, read_file
 from churn_assets.landing.dump import land_dump
@@ -25,6 +24,7 @@ from churn_assets.transforms import CleaningRules, clean_users
 from churn_assets_tests.delivered import raw_frame
 from churn_assets_tests.fuzz.files import SUFFIXES, Row, numbered_rows, packed, parquet_of, rows_named, text_of
 from churn_assets_tests.fuzz.mutations import OF_ONE_BYTE, OTHERS, Mutation
+from e_learning import PRODUCT, SOURCE_COLUMNS
 
 DAY = date(2026, 1, 1)
 DUMPED_EACH = 4
@@ -100,7 +100,7 @@ def judge(one: Case, landing: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(one.data)
     try:
-        landed = read_file(path, source="users", settings=SETTINGS, landing_dir=landing)
+        landed = read_file(path, source="users", product=PRODUCT, settings=SETTINGS, landing_dir=landing)
     except RefusedFile as refused:
         said = str(refused)
         assert said.isprintable() and said.endswith(".") and path.name in said, "the refusal is one sentence"
@@ -177,7 +177,7 @@ def landed_whole(path: Path, data: Path, rows: list[dict[str, Any]]) -> None:
     assert dump.user_rows == len(rows), "other rows as a dump than as a landed file"
     found: Counter[str] = Counter()
     for file in sorted(deployed.landing_dir.glob("users/*/*")):
-        landed = read_file(file, source="users", settings=SETTINGS, landing_dir=deployed.landing_dir)
+        landed = read_file(file, source="users", product=PRODUCT, settings=SETTINGS, landing_dir=deployed.landing_dir)
         found.update(map(_told, landed.table.to_pylist()))
     assert found == Counter(map(_told, rows)), "a record was lost, changed or added while landing"
 

@@ -1,0 +1,45 @@
+"""`churn-assets land`: a dump of two flat files becomes landing days."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from churn_assets.commands.display import console, days_bar
+from churn_assets.commands.options import Day
+
+
+@click.command()
+@click.argument("users", type=click.Path(path_type=Path))
+@click.argument("events", type=click.Path(path_type=Path))
+@click.option("--start", type=Day(), help="First landing day (default: churn.toml, else the first event's day).")
+@click.option("--end", type=Day(), help="Last landing day (default: churn.toml, else the last event's day).")
+@click.option("--replace", is_flag=True, help="Replace what another dump landed.")
+@click.pass_obj
+def land(data: Path | None, users: Path, events: Path, start: date | None, end: date | None, replace: bool) -> None:
+    """Split a dump of two flat files, USERS and EVENTS, into landing days."""
+    from churn_assets.landing.dump import land_dump
+    from churn_assets.settings import Settings
+
+    settings = Settings.load(data)
+    with days_bar("Landing") as on_day:
+        landed = land_dump(users, events, settings, start=start, end=end, replace=replace, on_day=on_day)
+    if landed.unchanged:
+        console.print(f"{settings.landing_dir} already holds this dump; nothing changed.")
+    else:
+        console.print(
+            f"Landed {landed.user_rows:,} user rows and {landed.event_rows:,} event rows on {landed.days:,} days, "
+            f"{landed.start} to {landed.end}, in {settings.landing_dir}."
+        )
+    for count, what in (
+        (landed.undated_rows, "rows have no usable date and lie on the first day, to be quarantined"),
+        (
+            landed.moved_event_rows,
+            "events lie outside the calendar and were moved to its nearest day, to be quarantined",
+        ),
+    ):
+        if count:
+            console.print(f"[yellow]{count:,} {what}.[/yellow]")
+    console.print("Next: churn-assets backfill")

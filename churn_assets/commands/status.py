@@ -1,0 +1,46 @@
+"""`churn-assets status`: what is published, and what is not up to date."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+
+from churn_assets.commands.display import console, shortened, show_reasons, table
+from churn_assets.commands.options import pass_deployment
+
+if TYPE_CHECKING:
+    from churn_assets.assets.step import Deployment
+
+
+@click.command()
+@pass_deployment
+def status(deployment: Deployment) -> None:
+    """What is published, and what a backfill would do."""
+    from churn_assets.assets.training_step import missing_training_set
+    from churn_assets.automation.backfill import current_ledger, planned
+    from churn_assets.calendar import calendar_days
+
+    ledger, todo = current_ledger(deployment), planned(deployment)
+    calendar = calendar_days(deployment.settings)
+    waiting: Counter[str] = Counter()
+    for work in todo.works:
+        waiting.update(dict.fromkeys(work.tables, len(work.days)))
+    title = f"{deployment.settings.warehouse_path}, calendar {calendar}"
+    shown = table(title, "table", ">days", ">first", ">last", ">rows", ">to do")
+    for name in deployment.contracts:
+        known = ledger.extent(name)
+        extent = (
+            [f"{known.days:,}", str(known.first), str(known.last), f"{known.rows:,}"] if known else ["0", "-", "-", "0"]
+        )
+        shown.add_row(name, *extent, f"{waiting[name]:,}")
+    console.print(shown)
+    show_reasons(todo)
+    for sentence in shortened(todo.impossible):
+        console.print(f"[yellow]{escape(sentence)}[/yellow]")
+    if todo.works or missing_training_set(deployment):
+        console.print("Next: churn-assets backfill")
+    elif not todo.impossible:
+        console.print("Everything is up to date.")
