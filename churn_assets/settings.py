@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -162,19 +163,18 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _embargo_covers_the_horizon(self) -> Settings:
-        given, horizon = self.training.embargo_days, self.labels.horizon_days
-        if given is not None and given < horizon:
-            raise ValueError(
-                f"training.embargo_days {given} is below labels.horizon_days {horizon}, so that a label of one part would "
-                "look into the next; raise it, or leave it out"
+    def _embargo_covers_what_labels_look_at(self) -> Settings:
+        given, reach = self.training.embargo_days, self.labels.reach_days
+        if given is not None and given < reach:
+            of = (
+                "labels.horizon_days"
+                if reach == self.labels.horizon_days
+                else "labels.horizon_days + labels.grace_days ="
             )
-        return self
-
-    @model_validator(mode="after")
-    def _labels_fit_the_product(self) -> Settings:
-        for fault in unknown_names(self.labels, self.declaration):
-            raise ValueError(f"labels: {fault}")
+            raise ValueError(
+                f"training.embargo_days {given} is below {of} {reach}, so that a label of one part would look into the next; "
+                "raise it, or leave it out"
+            )
         return self
 
     @classmethod
@@ -207,8 +207,10 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = "; ".join(map(_said, error.errors()))
         else:
-            settings.declaration  # noqa: B018 - refused here if it cannot be right, whatever is done next
-            return settings
+            # Refused here if they cannot be right, whatever is done next.
+            wrong = "; ".join(f"labels: {fault}" for fault in settings.unknown_names())
+            if not wrong:
+                return settings
         # Out here it holds no ValidationError, which outlives the interpreter's end and makes DuckDB complain of leaks.
         raise ChurnError(f"{path} or a CHURN_ variable is not usable: {wrong}.")
 
@@ -218,6 +220,10 @@ class Settings(BaseSettings):
         more = {table: entries for table in TABLES if (entries := getattr(self, table))}
         product = read_product(self.product, self.data_dir, more)
         return _with_given_values(product, self.sources.users.model_extra or {})
+
+    def unknown_names(self) -> Iterator[str]:
+        """A sentence for each name under `[labels]` that the product does not have. Raises ChurnError as `declaration` does."""
+        return unknown_names(self.labels, self.declaration, self.sources.events.event_types)
 
     def source(self, name: SourceName) -> SourceSettings:
         return self.sources.users if name == "users" else self.sources.events
@@ -255,7 +261,7 @@ class Settings(BaseSettings):
     @property
     def embargo_days(self) -> int:
         """Whole days between two parts of a training set."""
-        return self.training.embargo_days or self.labels.horizon_days
+        return self.training.embargo_days or self.labels.reach_days
 
     @property
     def training_sets_dir(self) -> Path:

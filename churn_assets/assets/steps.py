@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from churn_assets import transforms
+from churn_assets.assets.labels_step import labels_step
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Step
 from churn_assets.assets.wiring import AnyStep, wired
@@ -16,7 +17,6 @@ from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import growth_pictures, retention_pictures
 from churn_assets.product import Attribute
-from churn_assets.product.measures import TOTAL_EVENTS
 from churn_assets.product.parts import for_days, for_features
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.features import FeatureInputs
@@ -45,7 +45,7 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
         _growth_daily(),
         _retention_cohorts(),
         _user_features(settings),
-        _churn_labels(settings),
+        labels_step(settings),
     )
 
 
@@ -253,53 +253,6 @@ def _user_features(settings: Settings) -> Step:
         # Each key bucket of a day told its definitions.
         combine={"feature_catalogue": lambda parts: stacked(parts).drop_duplicates(["as_of_date", "feature"])},
     )
-
-
-def _churn_labels(settings: Settings) -> Step:
-    # Without a start nothing is computed, but the steps are asked for.
-    rules, calendar_start = settings.labels, settings.start_date or date.max
-    parts = rules.outage_parts
-    measures = () if TOTAL_EVENTS in rules.activity else rules.activity
-    reads = {
-        "user_day_grid": SAME_DAY,
-        "user_daily": Window(back=rules.at_risk_days - 1, ahead=rules.horizon_days, closes=True),
-    }
-    active_days = Selection(columns=("user_id", "as_of_date", *measures), only="is_active")
-    selects = {**ACTIVITY, "user_daily": active_days}
-    if parts:
-        reads["clean_events"] = Window(back=rules.part_lookback_days, ahead=settings.lateness_days)
-    for name, values in parts.items():
-        selects[_of_part(name)] = Selection(("user_id", "event_date", name), of="clean_events", among=(name, values))
-    return Step(
-        name="churn_labels",
-        description="Who is at risk, and who falls silent afterwards. Computed again when the horizon has closed.",
-        group="learning",
-        outputs=("churn_labels",),
-        reads=reads,
-        selects=selects,
-        compute=lambda inputs, days: (
-            transforms.churn_labels(
-                inputs["user_day_grid"],
-                inputs["user_daily"],
-                {name: inputs[_of_part(name)] for name in parts},
-                first_day=days.first,
-                last_day=days.last,
-                published=inputs.published["user_daily"],
-                calendar_start=calendar_start,
-                rules=rules,
-            ),
-        ),
-        sized_by="user_day_grid",
-        bucket_by="user_id",
-        outcome=rules.churned_column,
-        # The calendar's start too: a day before it is not missing.
-        parameters=(rules, settings.start_date),
-    )
-
-
-def _of_part(name: str) -> str:
-    """The selection of the events that have one of the values of a property which outages name."""
-    return f"clean_events by {name}"
 
 
 def _declared(entries: Iterable[Attribute]) -> dict[str, Attribute]:

@@ -12,6 +12,7 @@ from churn_assets.contracts.base import Contract
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product import Product
+from churn_assets.product.measures import IS_ACTIVE
 from churn_assets.settings import SOURCES, Settings, SourceName
 
 Sources = Mapping[str, tuple[str, ...]]
@@ -108,10 +109,22 @@ def _by_settings(contract: Contract, settings: Settings) -> Sources:
 
 
 def _of_labels(labels: LabelSettings) -> Sources:
-    activity = tuple(f"user_daily.{column}" for column in ("is_active", *labels.activity))
-    outcomes = dict.fromkeys(("is_at_risk", "future_active_days", labels.churned_column), activity)
     parts = tuple(f"clean_events.{name}" for name in labels.outage_parts)
-    return {**outcomes, "censor_reason": ("user_daily.as_of_date", *parts)}
+    days = "user_daily.as_of_date"
+    if labels.kind == "silence":
+        at_risk = churned = tuple(f"user_daily.{column}" for column in (IS_ACTIVE, *labels.activity))
+    elif labels.kind == "event":
+        days, churned = "clean_events.landing_date", (TYPE,)
+        at_risk = tuple(f"user_day_grid.{condition.key}" for condition in labels.at_risk) or churned
+    elif labels.renewal_events:
+        days = "clean_events.landing_date"
+        at_risk = churned = (f"clean_events.{labels.paid_until}", TYPE)
+    else:
+        days = DAY
+        at_risk = churned = (f"user_day_grid.{labels.paid_until}",)
+    of_churn = dict.fromkeys((labels.churned_column, "days_until_churn", "days_followed"), churned)
+    active_days = {"future_active_days": churned} if labels.kind == "silence" else {}
+    return {"is_at_risk": at_risk, **active_days, **of_churn, "censor_reason": (days, *parts)}
 
 
 def _of_entries(source: SourceName, product: Product) -> Sources:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from churn_assets.contracts.base import Column, Contract, Kind, Rule
 from churn_assets.contracts.declared import attribute_columns, measure_columns, property_columns, quarantine_reasons
-from churn_assets.contracts.learning import churn_labels_contract, feature_contracts
+from churn_assets.contracts.labels import churn_labels_contract
+from churn_assets.contracts.learning import feature_contracts
 from churn_assets.contracts.metrics import metrics_contracts
 from churn_assets.product import Product
 from churn_assets.product.measures import IS_ACTIVE, TOTAL_EVENTS

@@ -10,6 +10,8 @@ from churn_assets.transforms.feature_catalogue import feature_catalogue
 from churn_assets.transforms.features import user_features
 from churn_assets.transforms.growth import growth_daily
 from churn_assets.transforms.labels import churn_labels
+from churn_assets.transforms.labels_event import churn_labels_by_event
+from churn_assets.transforms.labels_lapse import churn_labels_by_lapse
 from churn_assets.transforms.outcomes import Cleaned
 from churn_assets.transforms.retention import retention_cohorts
 from churn_assets.transforms.rules import CleaningRules, cleaning_rules
@@ -20,6 +22,8 @@ __all__ = [
     "Cleaned",
     "CleaningRules",
     "churn_labels",
+    "churn_labels_by_event",
+    "churn_labels_by_lapse",
     "clean_events",
     "clean_users",
     "cleaning_rules",
