@@ -24,8 +24,8 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 """Nouns of the shipped products. `plan` is missing: a backfill has one, too; as a text of its own it is looked for below."""
-EVERYBODYS = {"total_events", "user_id", "event_type", "member_id", "days_since_last_event"}
-"""Names that every product has, and two by which a dump nobody described is recognised, or a column spoken of."""
+EVERYBODYS = {"total_events", "user_id", "event_type", "paid_until", "member_id", "days_since_last_event"}
+"""Names that every product has, a key of `[labels]`, and two by which a dump nobody described is recognised, or a column spoken of."""
 
 
 NOUNS = {"plan", "country", "amount"}
