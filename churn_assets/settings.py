@@ -22,7 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
 from churn_assets.label_settings import LabelSettings
-from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, read_product
+from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, UsersAre, read_product
 from churn_assets.product.read import TABLES
 from churn_assets.training_settings import TrainingSettings
 
@@ -36,6 +36,7 @@ SETTINGS_FILE = "churn.toml"
 MEBIBYTE = 1024 * 1024
 
 SourceName = Literal["users", "events"]
+IdType = Literal["integer", "string"]
 SOURCES: tuple[SourceName, ...] = ("users", "events")
 
 
@@ -70,7 +71,7 @@ class SourceSettings(BaseModel):
     """Zone of timestamps that carry no offset. None: the deployment's zone."""
     timestamp_format: str = "iso8601"
     """`iso8601`, `epoch_s`, `epoch_ms`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
-    id_type: Literal["integer", "string"] = "integer"
+    id_type: IdType = "integer"
     schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
     columns: dict[str, Names] = Field(default_factory=dict)
     """Contract column -> names it may have at the source."""
@@ -87,10 +88,17 @@ class UsersSettings(SourceSettings):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    from_events: bool = False
+    """No users are delivered: each id seen in an accepted event is a user."""
+    valid_from: Names = ()
+    """Column that dates a user's versions, by the names it may have at the source. None: a version counts from its landing on."""
+
 
 class EventsSettings(SourceSettings):
     event_types: Names = ()
     """Event types of the product besides the known ones. Any other is kept too, but raises a warning."""
+    event_id_from: Names = ()
+    """Columns that make up an event's id where the source has none. Exact copies are then duplicates."""
 
 
 class Sources(BaseModel):
@@ -158,6 +166,21 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sources_do_not_contradict_themselves(self) -> Settings:
+        users, events = self.sources.users, self.sources.events
+        if events.event_id_from and "event_id" in events.columns:
+            raise ValueError(
+                "sources.events: columns names event_id, which event_id_from makes of others; keep one of them"
+            )
+        if users.from_events and users.valid_from:
+            raise ValueError("sources.users: valid_from dates users that from_events does not read; keep one of them")
+        if users.from_events and (users.columns or users.values):
+            raise ValueError(
+                "sources.users: columns and values are for users that from_events does not read; say it under sources.events"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -195,8 +218,24 @@ class Settings(BaseSettings):
     def declaration(self) -> Product:
         """What the product has. Raises ChurnError where a declaration cannot be right."""
         more = {table: entries for table in TABLES if (entries := getattr(self, table))}
-        product = read_product(self.product, self.data_dir, more)
+        product = read_product(self.product, self.data_dir, more, users_are=self.users_are)
         return _with_given_values(product, self.sources.users.model_extra or {})
+
+    @property
+    def users_are(self) -> UsersAre:
+        """Where users come from."""
+        users = self.sources.users
+        return "from_events" if users.from_events else "dated" if users.valid_from else "delivered"
+
+    @property
+    def landed_sources(self) -> tuple[SourceName, ...]:
+        """The sources that deliver files."""
+        return ("events",) if self.sources.users.from_events else SOURCES
+
+    @property
+    def event_id_type(self) -> IdType:
+        """Type of the ids of events; made ones are texts."""
+        return "string" if self.sources.events.event_id_from else self.sources.events.id_type
 
     def source(self, name: SourceName) -> SourceSettings:
         return self.sources.users if name == "users" else self.sources.events

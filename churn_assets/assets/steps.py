@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
-from typing import Any
-
-import pandas as pd
 
 from churn_assets import transforms
+from churn_assets.assets.cleaning_steps import cleaning_steps
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Selection, Step
 from churn_assets.calendar import SAME_DAY, Window
@@ -17,7 +14,6 @@ from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import growth_pictures, retention_pictures
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.features import FeatureInputs
-from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
 from churn_assets.transforms.user_days import daily_event_columns
 from churn_assets.warehouse.frames import stacked
 
@@ -32,10 +28,8 @@ ACTIVITY: Mapping[str, Selection] = {
 def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
     """The steps in an order in which each finds its inputs made, and so do its tables' checks."""
     return _with_origins(
-        LandingStep("users"),
-        LandingStep("events"),
-        _clean_users(settings),
-        _clean_events(settings),
+        *map(LandingStep, settings.landed_sources),
+        *cleaning_steps(settings),
         _user_day_grid(settings),
         _unmatched_events(settings),
         _user_daily(settings),
@@ -60,44 +54,6 @@ def _with_origins(*steps: AnyStep) -> tuple[AnyStep, ...]:
     return tuple(told)
 
 
-def _clean_users(settings: Settings) -> Step:
-    rules = transforms.cleaning_rules(settings, "users")
-    return Step(
-        name="clean_users",
-        description="User versions, typed and repaired; what cannot be trusted is quarantined, and every row accounted for.",
-        group="cleaned",
-        outputs=_cleaned("users"),
-        reads={"raw_users": Window(back=1)},
-        compute=lambda frames, days: _parts(
-            transforms.clean_users(frames["raw_users"], first_day=days.first, last_day=days.last, rules=rules)
-        ),
-        sized_by="raw_users",
-        bucket_by=None if rules.value_map("user_id") else "user_id",
-        parameters=(rules,),
-        combine={"users_reconciliation": combine_reconciliation},
-        notes=lambda parts: _quality(parts["users_reconciliation"]),
-    )
-
-
-def _clean_events(settings: Settings) -> Step:
-    rules = transforms.cleaning_rules(settings, "events")
-    return Step(
-        name="clean_events",
-        description="Accepted events, typed and deduplicated; the rest quarantined, and every row accounted for.",
-        group="cleaned",
-        outputs=_cleaned("events"),
-        reads={"raw_events": Window(back=settings.lateness_days)},
-        compute=lambda frames, days: _parts(
-            transforms.clean_events(frames["raw_events"], first_day=days.first, last_day=days.last, rules=rules)
-        ),
-        sized_by="raw_events",
-        bucket_by=None if rules.value_map("event_id") else "event_id",
-        parameters=(rules,),
-        combine={"events_reconciliation": combine_reconciliation},
-        notes=lambda parts: _quality(parts["events_reconciliation"]),
-    )
-
-
 def _user_day_grid(settings: Settings) -> Step:
     late, product = settings.lateness_days, settings.declaration
     return Step(
@@ -113,7 +69,7 @@ def _user_day_grid(settings: Settings) -> Step:
         ),
         sized_by="clean_users",
         bucket_by="user_id",
-        parameters=(late, product.attributes),
+        parameters=(late, product.attributes, product.users_are),
         about="clean_users",
     )
 
@@ -142,7 +98,8 @@ def _user_daily(settings: Settings) -> Step:
 
 
 def _unmatched_events(settings: Settings) -> Step:
-    late, ahead = settings.lateness_days, max(settings.lateness_days, settings.signup_lookahead_days)
+    late, product = settings.lateness_days, settings.declaration
+    ahead = max(late, settings.signup_lookahead_days)
     return Step(
         name="unmatched_events",
         description="Accepted events that no grid row took: of an unknown user, or before signup.",
@@ -159,12 +116,13 @@ def _unmatched_events(settings: Settings) -> Step:
                 first_day=days.first,
                 last_day=days.last,
                 lateness_days=late,
+                product=product,
                 signup_lookahead_days=ahead,
             ),
         ),
         sized_by="clean_events",
         bucket_by="user_id",
-        parameters=(late, ahead),
+        parameters=(late, ahead, product.users_are),
     )
 
 
@@ -299,23 +257,3 @@ def _churn_labels(settings: Settings) -> Step:
         # The calendar's start too: a day before it is not missing.
         parameters=(rules, settings.start_date),
     )
-
-
-def _cleaned(source: SourceName) -> tuple[str, str, str]:
-    return (f"clean_{source}", f"quarantined_{source}", f"{source}_reconciliation")
-
-
-def _parts(cleaned: Cleaned) -> tuple[pd.DataFrame, ...]:
-    return (cleaned.accepted, cleaned.quarantined, cleaned.reconciliation)
-
-
-def _quality(reconciliation: list[pd.DataFrame]) -> dict[date, dict[str, Any]]:
-    """Per landing day: the quality score and the counts behind it."""
-    by_day = stacked(reconciliation).groupby("landing_date").sum(numeric_only=True)
-    notes: dict[date, dict[str, Any]] = {}
-    for day, counts in zip(by_day.index, by_day.to_dict("records"), strict=True):
-        score = quality_score(
-            counts["rows_accepted"], counts["rows_read"], counts["rows_duplicate"], counts["rows_unchanged"]
-        )
-        notes[day.date()] = ({} if score is None else {"quality_score": score}) | {str(k): n for k, n in counts.items()}
-    return notes

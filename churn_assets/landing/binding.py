@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from churn_assets.errors import RefusedFile
 from churn_assets.product import Product
-from churn_assets.settings import SourceName, SourceSettings
+from churn_assets.product.reserved import VALID_FROM
+from churn_assets.settings import EventsSettings, SourceName, SourceSettings, UsersSettings
 
 Refuse = Callable[[str], RefusedFile]
 _LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z_ .-]{0,39}")
+EVENT_ID = "event_id"
 MOST_COLUMNS = 2000
 """Past this the names are data (ids as JSON keys, say), and a table of them would not fit in memory."""
 
@@ -53,10 +55,11 @@ class Binder:
 
     def __init__(self, source: SourceName, settings: SourceSettings, product: Product, refuse: Refuse) -> None:
         self.source, self.settings, self.refuse = source, settings, refuse
-        self._required, self._optional = product.required_columns(source), product.optional_columns(source)
-        columns = (*self._required, *self._optional)
+        self.required, self._optional = required_columns(product, source, settings), product.optional_columns(source)
+        columns = (*self.required, *self._optional)
         self._known = {name: (name, name) for name in columns}
-        for column, aliases in {**product.aliases(source), **settings.columns}.items():
+        given = {VALID_FROM: settings.valid_from} if isinstance(settings, UsersSettings) and settings.valid_from else {}
+        for column, aliases in {**product.aliases(source), **given, **settings.columns}.items():
             if column not in columns:
                 raise refuse(
                     f"cannot be bound, as [sources.{source}.columns] names {column!r}, which is no column of {source}; "
@@ -103,7 +106,7 @@ class Binder:
 
     def _require(self, matches: Sequence[Match], hint: str) -> None:
         found = {match.column for match in matches}
-        if missing := [name for name in self._required if name not in found]:
+        if missing := [name for name in self.required if name not in found]:
             raise self.refuse(
                 f"has {_columns(len(matches))} but lacks required {', '.join(missing)}; {hint}, "
                 f"or give the source's own names under [sources.{self.source}.columns] in churn.toml"
@@ -133,6 +136,12 @@ class Binder:
                 f'{" and ".join(causes)}, which schema_policy = "{policy}" does not allow; '
                 f"give the source's own names under [sources.{self.source}.columns], or relax the policy"
             )
+
+
+def required_columns(product: Product, source: SourceName, settings: SourceSettings) -> tuple[str, ...]:
+    """Columns that each file of the source must have. An id that is made of other columns is none."""
+    is_made = isinstance(settings, EventsSettings) and settings.event_id_from
+    return tuple(name for name in product.required_columns(source) if not (is_made and name == EVENT_ID))
 
 
 def header_repairs(matches: Sequence[Match]) -> int:

@@ -15,6 +15,7 @@ from churn_assets.transforms.retention import retention_cohorts
 from churn_assets.transforms.rules import CleaningRules, cleaning_rules
 from churn_assets.transforms.training import sampled_days, split_by_time, training_rows
 from churn_assets.transforms.user_days import unmatched_events, user_daily, user_day_grid
+from churn_assets.transforms.users_from_events import users_from_events
 
 __all__ = [
     "Cleaned",
@@ -33,4 +34,5 @@ __all__ = [
     "user_daily",
     "user_day_grid",
     "user_features",
+    "users_from_events",
 ]

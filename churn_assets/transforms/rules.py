@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from churn_assets.product import Product, read_product
-from churn_assets.settings import Settings, SourceName
-
-IdType = Literal["integer", "string"]
+from churn_assets.settings import IdType, Settings, SourceName
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ def cleaning_rules(settings: Settings, source: SourceName) -> CleaningRules:
     own = settings.source(source)
     return CleaningRules(
         user_id_type=settings.sources.users.id_type,
-        event_id_type=settings.sources.events.id_type,
+        event_id_type=settings.event_id_type,
         timestamp_format=own.timestamp_format,
         source_zone=own.timezone or settings.timezone,
         business_zone=settings.timezone,
