@@ -43,7 +43,7 @@ class LandedDump:
 
 
 def land_dump(
-    users: Path,
+    users: Path | None,
     events: Path,
     settings: Settings,
     *,
@@ -54,13 +54,15 @@ def land_dump(
 ) -> LandedDump:
     """Split the dump into `settings.landing_dir` and write the calendar into churn.toml where it is not set.
 
-    An event lands on its business day, a user on its signup date; outside the calendar (`start`..`end`, else that of
+    `users` is None where [sources.users] from_events is set. An event lands on its business day, a user on its signup date, or
+    its valid_from where versions are dated; outside the calendar (`start`..`end`, else that of
     the settings, else first to last event) on its nearest day; without a usable date on its first day (of JSON Lines: the
     first that has a line to bind it to). Raises
     ChurnError, with the landing as it was unless the disk gave out while days were moved into place.
     """
-    dumped = (read_dump_file(users, "users", settings), read_dump_file(events, "events", settings))
-    first, last = _calendar(dumped[1], events, settings, start, end)
+    users_files, events_file = _users(users, settings), read_dump_file(events, "events", settings)
+    dumped = (*users_files, events_file)
+    first, last = _calendar(events_file, events, settings, start, end)
     count = (last - first).days + 1
     with incoming(settings.landing_dir) as staging:
         cuts = [_cut(file, first, count) for file in dumped]
@@ -75,18 +77,28 @@ def land_dump(
                 on_day(day)
         unchanged = publish(staging, settings.landing_dir, replace=replace, whole=True)
     write_calendar(settings.data_dir / SETTINGS_FILE, first, last)
-    moved_users, moved_events = (_outside(file, first, last) for file in dumped)
     return LandedDump(
         start=first,
         end=last,
         days=count,
-        user_rows=len(dumped[0]),
-        event_rows=len(dumped[1]),
+        user_rows=sum(map(len, users_files)),
+        event_rows=len(events_file),
         unchanged=unchanged,
         undated_rows=sum(int(np.isnat(file.days).sum()) for file in dumped),
-        moved_user_rows=moved_users,
-        moved_event_rows=moved_events,
+        moved_user_rows=sum(_outside(file, first, last) for file in users_files),
+        moved_event_rows=_outside(events_file, first, last),
     )
+
+
+def _users(path: Path | None, settings: Settings) -> list[DumpFile]:
+    if (path is None) != settings.sources.users.from_events:
+        place = settings.data_dir / SETTINGS_FILE
+        raise ChurnError(
+            f"{place} says that users are made from events, so land the events alone, or take from_events out of it."
+            if path is not None
+            else f"No users are given; name their file before the events, or set from_events = true under [sources.users] in {place}."
+        )
+    return [] if path is None else [read_dump_file(path, "users", settings)]
 
 
 def _calendar(
