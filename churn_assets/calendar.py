@@ -60,11 +60,15 @@ class Window:
 
     `closes`: what the days after D hold counts only once all of them are published. Until then D depends on no more of
     them than whether one is missing in between, and need not be computed again for each that is added.
+
+    `late`: of `ahead`, the days on which rows of the days before may still arrive. A window that closes has closed without
+    them: D depends on D + 1 .. D + late always, and once the days up to D + ahead - late are published, on those after, too.
     """
 
     back: int | None = 0
     ahead: int = 0
     closes: bool = False
+    late: int = 0
 
     def of(self, days: DayRange, calendar_start: date) -> DayRange:
         """The union of the windows of `days`, clipped at the calendar's start."""
@@ -72,8 +76,8 @@ class Window:
         return DayRange(first, days.last + timedelta(days=self.ahead))
 
     def horizon(self, day: date, published: Container[date]) -> Horizon:
-        """How much of the days ahead of `day` can be seen."""
-        there = [day + timedelta(days=n) in published for n in range(1, self.ahead + 1)]
+        """How much of the days ahead of `day` can be seen, those for late rows apart."""
+        there = [day + timedelta(days=n) in published for n in range(1, self.ahead - self.late + 1)]
         if all(there):
             return Horizon.CLOSED
         return Horizon.GAP if any(there[there.index(False) :]) else Horizon.OPEN

@@ -15,6 +15,10 @@ class RefusedFrame(ChurnError):
     """A frame that breaks its table's contract. The published partition stays as it was."""
 
 
+class OlderDefinition(ChurnError):
+    """Days of a table were published without a column that is asked for, or with another meaning of it."""
+
+
 class WarehouseBusy(ChurnError):
     """Somebody else held the warehouse for longer than the deployment waits. The same again later may well succeed."""
 

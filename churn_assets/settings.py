@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
+from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, UsersAre, read_product
 from churn_assets.product.read import TABLES
@@ -179,6 +180,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 "sources.users: columns and values are for users that from_events does not read; say it under sources.events"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_fit_the_product(self) -> Settings:
+        for fault in unknown_names(self.labels, self.declaration):
+            raise ValueError(f"labels: {fault}")
         return self
 
     @classmethod

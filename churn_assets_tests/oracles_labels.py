@@ -19,12 +19,12 @@ def label(
     day: date,
     signup: date,
     active: Iterable[date],
-    course_days: Iterable[tuple[date, str]],
+    part_days: Iterable[tuple[date, str]],
     published: Iterable[date],
     calendar_start: date,
     rules: LabelSettings,
 ) -> Row:
-    """The row of one user on `day`. `active` are the user's active days, `course_days` the user's days with a course."""
+    """The row of one user on `day`. `active` are the user's active days, `part_days` the user's days with a course."""
     active, published = set(active), set(published)
     horizon = between(day + timedelta(days=1), day + timedelta(days=rules.horizon_days))
     past = between(day - timedelta(days=rules.at_risk_days - 1), day)
@@ -35,10 +35,10 @@ def label(
         return any(
             outage.first <= at <= (outage.last or date.max)
             and (
-                outage.course_id is None
+                outage.part is None
                 or any(
-                    course == outage.course_id and min(day, outage.first) - lookback <= on <= day
-                    for on, course in course_days
+                    ("course_id", course) == outage.part and min(day, outage.first) - lookback <= on <= day
+                    for on, course in part_days
                 )
             )
             for outage in rules.outages

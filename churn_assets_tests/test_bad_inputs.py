@@ -244,7 +244,7 @@ def test_16_a_file_delivered_again_under_another_name_changes_no_content(
         (
             *(34, "user_daily.expectations"),
             "100,1,2026-01-01T01:00:00,video_watch,c,900,,\n101,1,2026-01-01T02:00:00,video_watch,c,541,,\n",
-            *(USERS, "1440 minutes"),
+            *(USERS, "at most 1440 in a day"),
         ),
         (35, "clean_events.expectations", "100,1,2026-01-01T01:00:00,telepathy,,,,\n", USERS, "telepathy"),
         (37, "clean_users.expectations", "", USERS.replace("free,false", "free,true"), "plan and is_paid agree"),

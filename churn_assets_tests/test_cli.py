@@ -346,10 +346,22 @@ def test_no_value_of_a_row_is_ever_printed(landed: Path) -> None:
     assert "secret" not in everything and "999998" not in everything
 
 
-def test_a_deployment_of_an_older_contract_is_explained(computed: Path) -> None:
+def test_a_table_of_another_contract_is_changed_in_place(computed: Path) -> None:
     with duckdb.connect(str(computed / "warehouse.duckdb")) as connection:
         connection.execute("ALTER TABLE churn.user_daily ADD COLUMN surplus INTEGER")
-    assert "another contract" in said(churn(computed, "backfill", day(12), "--force"))
+    assert churn(computed, "backfill", day(12), "--force").returncode == 0
+    assert "surplus" not in [row[0] for row in query(computed, "DESCRIBE churn.user_daily")]
+    assert churn(computed, "verify").returncode == 0
+
+
+def test_status_and_backfill_say_in_words_what_a_change_makes_out_of_date(computed: Path) -> None:
+    write_settings(computed, labels="[labels]\nat_risk_days = 3\nhorizon_days = 5\n")
+    told = "churn_labels: 12 partitions, new definition: churned_5d added, user_id, as_of_date, signup_date"
+    assert told in churn(computed, "status").stdout
+    done = churn(computed, "backfill")
+    assert done.returncode == 0 and told in done.stdout
+    assert churn(computed, "verify").returncode == 0
+    assert "partitions," not in churn(computed, "status").stdout
 
 
 def test_the_command_is_installed() -> None:

@@ -105,7 +105,7 @@ def test_the_page_of_settings_has_every_choice() -> None:
      lambda s: s.sources.events.values == {"event_type": {"video": "video_watch", "clip": "video_watch"}}),
     ("CHURN_LABELS__HORIZON_DAYS", "7", lambda s: s.labels.horizon_days == 7 and len(s.labels.outages) == 1),
     ("CHURN_LABELS__OUTAGES", '[{"first": "2026-03-01", "course_id": "c1"}]',
-     lambda s: s.labels.outage_courses == ("c1",) and s.labels.horizon_days == 14),
+     lambda s: s.labels.outage_parts == {"course_id": ("c1",)} and s.labels.horizon_days == 14),
 ])  # fmt: skip
 def test_the_example_is_read_and_a_variable_overrides_it(
     variable: str, value: str, read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,8 +12,9 @@ import pytest
 
 from churn_assets.automation.backfill import planned
 from churn_assets.errors import ChurnError
+from churn_assets.product import read_product
 from churn_assets.synthetic import GeneratedWorld, Planted, generate
-from churn_assets.synthetic.faults import USER_FAULTS, event_faults
+from churn_assets.synthetic.fault_kinds import event_faults, user_faults
 from delivered import FORMATS
 from test_checks import judged
 from worlds import START, DayRange, command, day, deployment_of, publish_plainly, query, write_settings
@@ -67,7 +68,7 @@ def recall_and_precision(found: Set[Place], expected: Set[Place]) -> tuple[float
 def test_every_kind_is_planted_and_the_manifest_says_where(cleaned: tuple[Path, GeneratedWorld]) -> None:
     data, made = cleaned
     lines = not (data / "landing/events" / f"date={START}" / "events.parquet").exists()
-    for source, faults in (("users", USER_FAULTS), ("events", event_faults(LATENESS))):
+    for source, faults in (("users", user_faults(read_product())), ("events", event_faults(read_product(), LATENESS))):
         kinds = {one.kind for one in made.planted if one.file.startswith(source)}
         assert kinds == {one.kind for one in faults if lines or not one.is_broken}
     assert len({(one.file, one.row) for one in made.planted}) == len(made.planted) > 200

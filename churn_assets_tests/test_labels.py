@@ -59,7 +59,7 @@ class World:
         self, first: int, last: int, *, alone: bool = False, shuffle: random.Random | None = None
     ) -> pd.DataFrame:
         """The labels of the days. `alone`: from what these days' windows hold, and not all there is."""
-        rules, back = self.rules, self.rules.course_lookback_days
+        rules, back = self.rules, self.rules.part_lookback_days
         around = DayRange(day(first - rules.at_risk_days + 1), day(last + rules.horizon_days))
         courses = DayRange(date.min if back is None else day(first - back), day(last))
         grid = [row for row in self.grid if day(first) <= row[1] <= day(last)]
@@ -70,7 +70,7 @@ class World:
         made = churn_labels(
             user_rows(grid, ["user_id", "as_of_date", "signup_date"]),
             user_rows(active, ["user_id", "as_of_date"]),
-            user_rows(events, ["user_id", "event_date", "course_id"]) if rules.outage_courses else None,
+            {name: user_rows(events, ["user_id", "event_date", name]) for name in rules.outage_parts},
             first_day=day(first),
             last_day=day(last),
             published=[at for at in self.published if not alone or at in around],
@@ -103,11 +103,15 @@ DAY = st.integers(1, END)
 COURSE = st.sampled_from([None, "a", "b"])
 
 
+def outage_of(first: int, last: int | None = None, course: str | None = None) -> Outage:
+    return Outage(first=day(first), last=last and day(last), **({"course_id": course} if course else {}))
+
+
 @st.composite
 def outages(draw: st.DrawFn) -> Outage:
     first = draw(st.integers(-3, END + 5))
     last = draw(st.none() | st.integers(first, END + 8))
-    return Outage(first=day(first), last=last and day(last), course_id=draw(COURSE))
+    return outage_of(first, last, draw(COURSE))
 
 
 @st.composite
@@ -221,7 +225,7 @@ def test_ids_may_be_text() -> None:
     )
     calendar = {"first_day": day(10), "last_day": day(10), "calendar_start": START}
     published = [day(number) for number in range(1, END + 1)]
-    made = churn_labels(grid, active, events, published=published, rules=out(13, course="a"), **calendar)
+    made = churn_labels(grid, active, {"course_id": events}, published=published, rules=out(13, course="a"), **calendar)
     ana, bo = records(made)
     assert (ana["user_id"], ana["is_at_risk"], ana["future_active_days"]) == ("ana", False, 1)
     assert (bo["user_id"], bo["is_at_risk"], bo["censor_reason"]) == ("bo", True, "source_outage")
@@ -235,8 +239,7 @@ def test_days_before_the_calendar_are_not_missing() -> None:
 
 
 def out(first: int, last: int | None = None, course: str | None = None) -> LabelSettings:
-    outage = Outage(first=day(first), last=last and day(last), course_id=course)
-    return SHORT.model_copy(update={"outages": (outage,)})
+    return SHORT.model_copy(update={"outages": (outage_of(first, last, course),)})
 
 
 @pytest.mark.parametrize(("at", "reason"), [(6, None), (7, "source_outage"), (11, "source_outage"), (12, None)])
@@ -302,7 +305,7 @@ def test_what_counts_as_activity_is_a_setting() -> None:
     made = churn_labels(
         grid,
         active.assign(total_logins=[0, 0, 1], total_quiz_attempts=[0, 0, 0]),
-        None,
+        {},
         first_day=day(10),
         last_day=day(10),
         published=[day(n) for n in (10, 11, 12)],
@@ -321,11 +324,13 @@ def test_the_column_is_named_by_the_horizon() -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"activity": ["total_clicks"]}, "'total_clicks' cannot count as activity; name one or more of total_events"),
         ({"activity": []}, "an empty list cannot count as activity"),
         ({"horizon_days": 0}, "greater than or equal to 1"),
         ({"outages": [{"first": day(3), "last": day(2)}]}, "last day 2026-01-02 lies before its first, 2026-01-03"),
         ({"outages": [{"last": day(2)}]}, "Field required"),
+        ({"outages": [{"first": day(2), "course_id": "a", "device": "b"}]}, "names 'course_id' and 'device'; name one"),
+        ({"outages": [{"first": day(2), "course_id": ""}]}, "names 'course_id' without a value"),
+        ({"outages": [{"first": day(2), "course_id": ["a", "b"]}]}, "valid"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_with_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
@@ -334,10 +339,25 @@ def test_settings_that_make_no_sense_are_refused_with_a_sentence(wrong: dict[str
 
 
 @pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"activity": ["total_clicks"]}, "'total_clicks' cannot count as activity, because it is no numeric measure"),
+        ({"activity": ["total_login"]}, "did you mean 'total_logins'?"),
+        ({"outages": [{"first": day(2), "cource_id": "a"}]}, "'cource_id', which is no property .* mean 'course_id'?"),
+        ({"outages": [{"first": day(2), "watch_minutes": 3}]}, "'watch_minutes', which is no property that has labels"),
+        ({"outages": [{"first": day(2), "course_id": 3}]}, "gives 'course_id' a value that is no label"),
+    ],
+)
+def test_names_the_product_does_not_have_are_refused_with_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=f"labels: .*{sentence}"):
+        Settings(labels=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("lengths", "days"),
     [([], 6), ([(10, 10)], 6), ([(10, 14), (1, 2)], 10), ([(10, 14), (1, None)], None)],
 )
-def test_how_far_back_courses_are_read(lengths: list[tuple[int, int | None]], days: int | None) -> None:
+def test_how_far_back_parts_are_read(lengths: list[tuple[int, int | None]], days: int | None) -> None:
     """From 3 days before the outage to 3 days after it: 6 more than from its first day to its last."""
-    outages = tuple(Outage(first=day(a), last=b and day(b), course_id="a") for a, b in lengths)
-    assert SHORT.model_copy(update={"outages": outages}).course_lookback_days == days
+    outages = tuple(outage_of(a, b, "a") for a, b in lengths)
+    assert SHORT.model_copy(update={"outages": outages}).part_lookback_days == days

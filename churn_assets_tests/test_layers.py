@@ -20,6 +20,7 @@ LAYERS = (
         "files",
         "settings",
         "label_settings",
+        "label_names",
         "training_settings",
         "check_settings",
         "contracts",

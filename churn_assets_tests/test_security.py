@@ -127,10 +127,11 @@ REVIEWED = {
     | {
         "_HIDES_HORIZON.format(day='days.day', horizon=horizon)": "a constant and a whole number",
         "_HIDES_HORIZON.format(day='t.day', horizon=horizon)": "a constant and a whole number",
-        "_outages(rules)": "dates, and courses as literals",
+        "_outages(rules)": "dates and whole numbers",
+        "_took_part(rules)": "names of properties, quoted, and constants",
         "churned": "quoted",
-        "course": "a literal, or NULL",
-        "is_active": "names of ACTIVITY_COUNTS, quoted",
+        "is_active": "names of measures, quoted",
+        "part": "a whole number, or NULL",
     },
     "checks.metrics": dict.fromkeys(("2 * MONTH_DAYS - 1", "ahead", "later", "width"), "whole numbers")
     | dict.fromkeys(

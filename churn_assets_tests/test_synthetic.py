@@ -128,7 +128,7 @@ def test_counts_are_those_of_the_files(world: tuple[GeneratedWorld, pd.DataFrame
     summary, users, events = world
     assert summary.events == len(events)
     assert summary.users == users["user_id"].nunique()
-    assert summary.plan_changes == len(users) - users["user_id"].nunique()
+    assert summary.user_changes == len(users) - users["user_id"].nunique()
     assert summary.late_events == (events["landing_date"] > events["event_date"]).sum()
     assert (summary.start, summary.end, summary.days) == (date(2026, 1, 1), date(2026, 4, 30), 120)
 

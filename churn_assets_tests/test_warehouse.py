@@ -36,6 +36,7 @@ from churn_assets.warehouse.frames import create_table, quoted
 from churn_assets.warehouse.ledger import LEDGER_DDL
 from churn_assets.warehouse.progress import listening
 from churn_assets.warehouse.reading import Bucket
+from churn_assets.warehouse.selection import Selection
 
 DAY = date(2026, 1, 5)
 ONE_DAY = DayRange(DAY, DAY)
@@ -453,12 +454,55 @@ def test_columns_are_bound_by_name_whatever_order_the_table_has(warehouse: Wareh
         Column("reading_number", Kind.INTEGER, "Another name"),
     ],
 )
-def test_a_table_of_another_contract_is_refused_and_stays(warehouse: Warehouse, column: Column) -> None:
-    put(warehouse, readings(note=OLD))
-    other = replace(CONTRACT, columns=(column, *CONTRACT.columns[1:]), key=(column.name,))
-    with pytest.raises(ChurnError, match=r"churn.readings was made by another contract .* move the warehouse file"):
-        put(warehouse, other.empty(), contract=other)
-    assert set(held(warehouse)["note"]) == {OLD}
+def test_a_table_of_another_contract_is_changed_where_it_stands(warehouse: Warehouse, column: Column) -> None:
+    """The days that are not published again keep their rows, and are null in a column that is new to them."""
+    first, second = WEEK.first, WEEK.last
+    put(warehouse, readings(day=first, note=OLD), days=DayRange(first, first))
+    other = replace(CONTRACT, columns=(column, *CONTRACT.columns[1:]), key=(column.name,), rules=())
+    put(warehouse, other.empty(), contract=other, days=DayRange(second, second))
+    with warehouse.reading() as connection:
+        rows = connection.sql(f"SELECT {quoted(column.name)} IS NULL, note FROM churn.readings").fetchall()
+    is_new = column.kind is Kind.TEXT or column.name != "reading_id"
+    assert rows == [(is_new, OLD)] * len(readings())
+
+
+def test_a_table_that_is_partitioned_by_another_column_starts_anew(warehouse: Warehouse) -> None:
+    put(warehouse, readings())
+    day = replace(CONTRACT.column(CONTRACT.day), name="other_day")
+    columns = tuple(day if column.name == CONTRACT.day else column for column in CONTRACT.columns)
+    other = replace(CONTRACT, columns=columns, day="other_day", rules=())
+    put(warehouse, other.empty(), contract=other)
+    with warehouse.reading() as connection:
+        assert connection.sql("SELECT count(*) FROM churn.readings").fetchall() == [(0,)]
+        assert len(Ledger.read(connection).of("readings")) == len(ONE_DAY)
+
+
+@given(st.data())
+def test_a_view_has_the_digest_of_what_reading_it_gives(data: st.DataObject) -> None:
+    """As if the selected rows and columns were a table of their own: of other rows and columns nothing is seen."""
+    chosen = tuple(c.name for c in CONTRACT.columns if c.name == CONTRACT.day or data.draw(st.booleans(), label=c.name))
+    only = data.draw(st.sampled_from([None, "is_valid"]))
+    among = data.draw(st.sampled_from([None, ("place", ("attic",)), ("place", ())]))
+    selection = Selection(chosen, only=only, among=among)
+    rows = readings(6, is_valid=data.draw(st.lists(st.sampled_from([True, False, None]), min_size=6, max_size=6)))
+    part = rows
+    if only:
+        part = part[part["is_valid"].fillna(False).astype(bool)]
+    if among:
+        part = part[part["place"].isin(among[1])]
+    own = PartitionHashes(replace(CONTRACT, columns=tuple(map(CONTRACT.column, chosen))))
+    own.add(part[list(chosen)])
+    whole = PartitionHashes(CONTRACT, [selection])
+    for block in np.array_split(np.arange(6), data.draw(st.integers(1, 3))):
+        whole.add(rows.iloc[data.draw(st.permutations(block.tolist()))].reset_index(drop=True))
+    alone = PartitionHashes(CONTRACT)
+    alone.add(rows)
+    day = ONE_DAY.first
+    if selection.is_whole:
+        assert whole.views(day) == {}
+    else:
+        assert whole.views(day) == {selection.view(CONTRACT): own.digest(day)}
+    assert whole.digest(day) == alone.digest(day)
 
 
 def test_publishing_the_same_rows_again_changes_no_hash(warehouse: Warehouse) -> None:
@@ -742,7 +786,10 @@ def test_no_extension_is_ever_fetched() -> None:
 START = date(2026, 1, 1)
 A_GAP = "a gap"
 offsets = st.integers(0, 12)
-windows = st.builds(Window, back=st.none() | st.integers(0, 5), ahead=st.integers(0, 4), closes=st.booleans())
+windows = st.builds(
+    lambda back, horizon, closes, late: Window(back, horizon + late, closes, late),
+    *(st.none() | st.integers(0, 5), st.integers(0, 4), st.booleans(), st.integers(0, 2)),
+)
 
 
 @settings(deadline=None, max_examples=150)
@@ -760,15 +807,15 @@ def test_the_input_hash_of_a_day_says_exactly_what_is_published_in_its_windows(
 
     def naive(day: date) -> frozenset[tuple[str, date, str]]:
         """What the day depends on: published partitions in [D - back, D + ahead], from the calendar's start on. Of days
-        ahead in a window that closes it is whether one is missing in between, until all are there.
+        ahead in a window that closes it is whether one is missing in between, until all are there; of late ones always.
         """
         found = set()
         for table, window in reads.items():
-            ahead = [day + timedelta(days=n) for n in range(1, window.ahead + 1)]
+            ahead = [day + timedelta(days=n) for n in range(1, window.ahead - window.late + 1)]
             there = [at for at in ahead if (table, (at - START).days) in published]
             until = day + timedelta(days=window.ahead)
             if window.closes and there != ahead:
-                until = day
+                until = day + timedelta(days=window.late)
                 if there and len(there) < (there[-1] - day).days:
                     found.add((table, day, A_GAP))
             since = START if window.back is None else day - timedelta(days=window.back)

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from churn_assets import transforms
-from churn_assets.assets.step import Selection, Step
+from churn_assets.assets.step import Step
 from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
 from churn_assets.transforms.users_from_events import event_columns_of_users
 from churn_assets.warehouse.frames import stacked
+from churn_assets.warehouse.selection import Selection
 
 
 def cleaning_steps(settings: Settings) -> tuple[Step, ...]:
@@ -43,7 +44,7 @@ def _clean_users(settings: Settings) -> Step:
 
 
 def _users_from_events(settings: Settings) -> Step:
-    rules = transforms.cleaning_rules(settings, "events")
+    rules = transforms.rules_of_made_users(settings)
     return Step(
         name="clean_users",
         description="Users as their events show them: a version for each day with events.",

@@ -6,13 +6,17 @@ import ast
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from churn_assets import transforms
-from churn_assets.contracts import Contract
+from churn_assets.assets.fingerprint import Fingerprint
+from churn_assets.calendar import Window
+from churn_assets.contracts import Column, Contract
+from churn_assets.warehouse.selection import Selection
 
 COMPUTING_PACKAGES = ("churn_assets.transforms", "churn_assets.landing", "churn_assets.evaluation")
 """Where results are decided. Contracts enter by their types; what only moves rows around does not count."""
@@ -22,20 +26,67 @@ def code_version(modules: Iterable[str], parameters: Iterable[Any], tables: Iter
     """Twelve hexadecimal digits over the code of the computing ones among `modules` and what they import (comments and
     docstrings apart), the step's parameters and the types of its tables.
     """
+    types = [repr([_facts(column) for column in table.columns]) for table in tables]
+    return digest(*code_of(modules), *map(Fingerprint(COMPUTING_PACKAGES).of, parameters), *types)
+
+
+def code_and_reads(
+    compute: Callable[..., Any],
+    combine: Mapping[str, Any],
+    parameters: tuple[Any, ...],
+    reads: Mapping[str, Window],
+    parts: Mapping[str, Selection],
+    *,
+    declared_apart: bool,
+) -> str:
+    """Digest of all that makes a step's tables but their types: code, parameters, what is read and in which windows.
+
+    `declared_apart`: and but what is declared of columns, which also decides which columns are read and what `compute` holds.
+    """
+    functions, modules = described(compute, dict(combine), held=not declared_apart)
+    if declared_apart:
+        parts = {name: replace(part, columns=None) for name, part in parts.items()}
+    data, _ = described(parameters, dict(reads), dict(parts))
+    return digest(*code_of(modules), *functions, *data)
+
+
+def meanings_of(declared: Mapping[str, Any]) -> dict[str, str]:
+    """A digest of what is declared of each column."""
+    return {name: digest(*described(entry)[0]) for name, entry in declared.items()}
+
+
+def digest(*parts: str) -> str:
+    """Twelve hexadecimal digits over texts, told apart from each other."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()
+
+
+def code_of(modules: Iterable[str]) -> list[str]:
+    """Source of the computing ones among `modules` and of what they import, and the values of the constants they use."""
     behind = modules_behind(modules)
-    told = [_code(module) for module in behind] + [repr(value) for module in behind for value in _constants(module)]
-    told += [repr(parameter) for parameter in parameters]
-    told += [
-        repr([(c.name, c.kind.name, c.nullable, c.minimum, c.maximum, c.provenance) for c in table.columns])
-        for table in tables
-    ]
-    return hashlib.blake2b("\n".join(told).encode(), digest_size=6).hexdigest()
+    constants = (value for module in behind for value in _constants(module))
+    return [_code(module) for module in behind] + [Fingerprint(COMPUTING_PACKAGES).of(value) for value in constants]
+
+
+def column_versions(contract: Contract, common: str, declared: Mapping[str, str]) -> dict[str, str]:
+    """A version of each column: of what is common to them, its own type and limits, and what is declared of it."""
+    return {c.name: digest(common, repr(_facts(c)), declared.get(c.name, "")) for c in contract.columns}
+
+
+def _facts(column: Column) -> tuple[Any, ...]:
+    return (column.name, column.kind.name, column.nullable, column.minimum, column.maximum, column.provenance)
 
 
 def transform_modules(compute: Callable[..., Any]) -> set[str]:
-    """The modules of the transforms that a step's `compute` calls by name, as in `transforms.user_daily(...)`."""
-    called = set(compute.__code__.co_names) & set(transforms.__all__)
-    return {str(getattr(transforms, name).__module__) for name in called}
+    """The computing modules behind what a step calls: transforms by name, as in `transforms.user_daily(...)`, and any other."""
+    return described(compute)[1]
+
+
+def described(*functions: Any, held: bool = True) -> tuple[list[str], set[str]]:
+    """What functions are, and the computing modules whose code they use; without `held`, but for the collections they hold."""
+    fingerprint = Fingerprint(COMPUTING_PACKAGES, held=held)
+    texts = [fingerprint.of(function) for function in functions]
+    called = fingerprint.names & set(transforms.__all__)
+    return texts, fingerprint.modules | {str(getattr(transforms, name).__module__) for name in called}
 
 
 def modules_behind(modules: Iterable[str]) -> list[str]:
@@ -84,9 +135,11 @@ def _is_module(name: str) -> bool:
 
 
 def _constants(module: str) -> Iterator[Any]:
-    """Values of the contracts' constants (`UNKNOWN_PLAN`, ...) that `module` imports: they end up in rows too."""
+    """Values of constants of contracts and products (`SEGMENTS`, ...) that `module` imports: they end up in rows too."""
     for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("churn_assets.contracts."):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            ("churn_assets.contracts.", "churn_assets.product.")
+        ):
             declared = importlib.import_module(str(node.module))
             yield from (getattr(declared, alias.name) for alias in node.names if alias.name.isupper())
 

@@ -26,7 +26,8 @@ from dagster import (
 )
 
 from churn_assets.assets.step import Deployment
-from churn_assets.assets.steps import AnyStep, all_steps
+from churn_assets.assets.steps import all_steps
+from churn_assets.assets.wiring import AnyStep
 from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions
 from churn_assets.contracts import Column, Contract
 from churn_assets.contracts.lineage import column_lineage
@@ -110,7 +111,9 @@ def _days_read(window: Window) -> str:
         return "of D"
     first = "the calendar's start" if window.back is None else f"D - {window.back}" if window.back else "D"
     last = f"D + {window.ahead}" if window.ahead else "D"
-    return f"from {first} to {last}" + (" (the days after D once all are published)" if window.closes else "")
+    after, until = (f"D + {n}" if n else "D" for n in (window.late, window.ahead - window.late))
+    all_are = f"all up to {until} are published" if window.late else "all are published"
+    return f"from {first} to {last}" + (f" (the days after {after} once {all_are})" if window.closes else "")
 
 
 def _metadata(contract: Contract, settings: Settings) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from churn_assets.assets.code_version import code_version
+from churn_assets.assets.code_version import code_version, column_versions
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import SAME_DAY, DayRange, RowCounts, Window, chunks
 from churn_assets.contracts import Contract
@@ -23,8 +24,10 @@ from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
 from churn_assets.warehouse import Publication
 from churn_assets.warehouse.arrivals import LandedFiles
+from churn_assets.warehouse.definitions import Definition
 from churn_assets.warehouse.file_notes import drifted_columns
 from churn_assets.warehouse.frames import to_frame
+from churn_assets.warehouse.selection import Selection
 
 DRIFT_COLUMNS = ("columns_added", "columns_missing", "columns_renamed")
 BYTES_PER_ROW = 60
@@ -53,6 +56,8 @@ class LandingStep:
     group: str = "landing"
     reads: Mapping[str, Window] = field(default_factory=dict)
     after: tuple[str, ...] = ()
+    views: Mapping[str, tuple[Selection, ...]] = field(default_factory=dict)
+    """The parts of each output that later steps read, as of every step."""
 
     @property
     def name(self) -> str:
@@ -75,13 +80,19 @@ class LandingStep:
         tables = [deployment.contracts[name] for name in self.outputs]
         return code_version([__name__], [deployment.settings.source(self.source)], tables)
 
+    def defined(self, deployment: Deployment) -> dict[str, Definition]:
+        """The columns of each output, with a version of what decides each."""
+        common = code_version([__name__], [deployment.settings.source(self.source)], ())
+        tables = (deployment.contracts[name] for name in self.outputs)
+        return {one.table: Definition.of(one, column_versions(one, common, {})) for one in tables}
+
     def current_input_hash(self, deployment: Deployment, day: date) -> str | None:
         """The input hash `day` would be published with now; None where nothing was delivered."""
         return current_day_digest(deployment.settings.landing_dir, self.source, day)
 
     def publications(self, deployment: Deployment, days: DayRange, run_id: str = "") -> Iterator[Publication]:
         raw, files = (deployment.contracts[name] for name in self.outputs)
-        version = self.code_version(deployment)
+        version, defined = self.code_version(deployment), self.defined(deployment)
         notes: list[pd.DataFrame] = []
         digests: dict[date, Mapping[str, str]] = {}
 
@@ -99,11 +110,19 @@ class LandingStep:
 
         blocks = (partial(landed_rows, block) for block in self._blocks(deployment, days))
         read = LandedFiles(self.source, lambda: digests)
-        yield Publication(raw, days, blocks, input_hashes, version, run_id, landed=self.landed, files=read)
+
+        def published(contract: Contract, rows: Iterable[Any], **more: Any) -> Publication:
+            return Publication(
+                *(contract, days, rows, input_hashes, version, run_id),
+                landed=self.landed,
+                definition=defined[contract.table],
+                views=self.views.get(contract.table, ()),
+                **more,
+            )
+
+        yield published(raw, blocks, files=read)
         noted = files.typed(pd.concat(notes, ignore_index=True))
-        yield Publication(
-            files, days, [noted], input_hashes, version, run_id, lambda: _drift(noted), landed=self.landed
-        )
+        yield published(files, [noted], notes=lambda: _drift(noted))
 
     def read(self, deployment: Deployment, days: Iterable[date]) -> pd.DataFrame:
         """What `raw_*` would hold of these days were they published now. Raises RefusedFile."""

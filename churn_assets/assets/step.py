@@ -6,7 +6,7 @@ or a key bucket of them), so that memory does not grow with what is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property, partial
@@ -15,26 +15,29 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from churn_assets.assets.code_version import code_version, transform_modules
-from churn_assets.calendar import DayRange, RowCounts, Window, chunks
+from churn_assets.assets.blocks import Block, blocks
+from churn_assets.assets.code_version import code_and_reads, column_versions, digest, meanings_of
+from churn_assets.calendar import DayRange, RowCounts, Window
 from churn_assets.contracts import Contract, contracts
 from churn_assets.errors import ChurnError
 from churn_assets.figures import Picture
 from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
+from churn_assets.warehouse.definitions import Definition
 from churn_assets.warehouse.frames import stacked
+from churn_assets.warehouse.ledger import Need
+from churn_assets.warehouse.older import lacked_columns, older_days
 from churn_assets.warehouse.reading import Bucket
+from churn_assets.warehouse.selection import Selection, views
 from churn_assets.warehouse.signs_of_life import SignsOfLife
 
-OVERLAP = 4
-"""A block that can be bucketed covers at least this many times the days its window reaches beyond a day, so that little
-is read twice.
-"""
 LONGEST_START_DAYS = 7
 """So long may a calendar without an end begin without a user."""
 Notes = Callable[[Mapping[str, list[pd.DataFrame]]], Mapping[date, Mapping[str, Any]]]
 Combine = Callable[[list[pd.DataFrame]], pd.DataFrame]
 Draw = Callable[[pd.DataFrame], Mapping[str, Picture]]
+Declared = Mapping[str, Mapping[str, Any]]
+"""Of some tables' columns what was declared: all that decides a column's values besides the code that makes all of them."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,6 @@ class Deployment:
 
 
 @dataclass(frozen=True)
-class Block:
-    """A part of the work: some days, or one of so many key buckets of them."""
-
-    days: DayRange
-    bucket: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
 class Inputs:
     """What a block's transform is given: a frame per table or selection it reads, and each table's published days."""
 
@@ -77,22 +72,6 @@ class Inputs:
 
 
 Compute = Callable[[Inputs, DayRange], tuple[pd.DataFrame, ...]]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The part of a table a step needs: some columns (None: all), and only rows whose flag column `only` is true, or that
-    have one of some values in a column of text, `among`.
-
-    Under another name than its table's it is read besides: `of` names the table. `window` is the part of the step's
-    window that is enough for it (None: all of it).
-    """
-
-    columns: tuple[str, ...] | None = None
-    only: str | None = None
-    of: str | None = None
-    window: Window | None = None
-    among: tuple[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,13 +105,60 @@ class Step:
     """Table without a single row of which, in the whole calendar, there is nothing to compute."""
     outcome: str | None = None
     """Column of the first output, of yes, no or null, of which a restatement says how its values changed."""
+    definitions: Declared = field(default_factory=dict)
+    """What is declared of columns of its outputs. A table that is named here depends on declarations through its columns' own
+    entries alone, so that one more leaves the other columns as they are: though `compute` may hold all of them, in a
+    collection or an object, `parameters` must not.
+    """
     landed: Mapping[SourceName, Window] = field(default_factory=dict)
-    """Which landing days of each source a day stems from, through the steps in between; `all_steps` fills it in."""
+    """Which landing days of each source a day stems from, through the steps in between; `wired` fills it in, and these:"""
+    views: Mapping[str, tuple[Selection, ...]] = field(default_factory=dict)
+    """The parts of each output that later steps read."""
+    declared: Declared = field(default_factory=dict)
+    """The definitions of the tables it reads."""
 
     def code_version(self, deployment: Deployment) -> str:
-        """Changes when the transform's code, its parameters or the tables' types change; never typed by hand."""
-        tables = [deployment.contracts[name] for name in self.outputs]
-        return code_version(transform_modules(self.compute), self.parameters, tables)
+        """Changes with all that decides a result: transforms and the code that calls them, parameters, what is read in which
+        windows, declarations and the tables' types. Never typed by hand.
+        """
+        return digest(self._code(), *(known.id for known in self.defined(deployment).values()))
+
+    def defined(self, deployment: Deployment) -> dict[str, Definition]:
+        """The columns of each output, with a version of what decides each."""
+        whole, apart = self._code(), self._code(declared_apart=True)
+        found = {}
+        for table in self.outputs:
+            contract, meanings = deployment.contracts[table], meanings_of(self.definitions.get(table, {}))
+            common = digest(apart if table in self.definitions else whole, repr((contract.key, contract.day)))
+            found[table] = Definition.of(contract, column_versions(contract, common, meanings), meanings)
+        return found
+
+    def seen(self, deployment: Deployment, ledger: Ledger) -> Ledger:
+        """The ledger as this step sees it: partitions that have what it selects, by the digests of just that."""
+        return ledger.as_read({table: self.need(deployment, table) for table in self.reads})
+
+    def need(self, deployment: Deployment, table: str) -> Need:
+        """What it reads of a table."""
+        contract, parts = deployment.contracts[table], list(self.selections(table).values())
+        names = dict.fromkeys(name for part in parts for name in part.needed(contract))
+        if self.bucket_by:
+            names[self.bucket_by] = None
+        columns = tuple(column for column in contract.columns if column.name in names)
+        kept = () if any(part.is_whole for part in parts) else tuple(sorted(views(contract, parts)))
+        return Need(columns, meanings_of(self.declared.get(table, {})), kept)
+
+    def selections(self, table: str) -> dict[str, Selection]:
+        """The parts of a table it reads, by the name under which `compute` is given each."""
+        return {name: part for name, part in self._parts().items() if (part.of or name) == table}
+
+    def _parts(self) -> dict[str, Selection]:
+        of_some = {part.of for part in self.selects.values()}
+        return {**{table: Selection() for table in self.reads if table not in of_some}, **self.selects}
+
+    def _code(self, *, declared_apart: bool = False) -> str:
+        return code_and_reads(
+            *(self.compute, self.combine, self.parameters, self.reads, self._parts()), declared_apart=declared_apart
+        )
 
     def publications(self, deployment: Deployment, days: DayRange, run_id: str = "") -> Iterator[Publication]:
         """What to publish for `days`, one output after the other. The first streams; the others are by-products of it,
@@ -140,10 +166,10 @@ class Step:
         """
         main, *others = (deployment.contracts[name] for name in self.outputs)
         collected: dict[str, list[pd.DataFrame]] = {contract.table: [contract.empty()] for contract in others}
-        version = self.code_version(deployment)
+        version, defined = self.code_version(deployment), self.defined(deployment)
 
         def input_hashes(connection: duckdb.DuckDBPyConnection) -> Mapping[date, str]:
-            ledger = Ledger.read(connection, self.reads)
+            ledger = self.seen(deployment, Ledger.read(connection, self.reads))
             return ledger.input_hashes(self.reads, days, deployment.settings.calendar_start)
 
         def computed(load: Callable[[], Inputs], days: DayRange) -> pd.DataFrame:
@@ -154,14 +180,15 @@ class Step:
 
         def stream() -> Iterator[Callable[[], pd.DataFrame]]:
             with deployment.warehouse.reading() as connection, connection.cursor() as aside:
-                ledger = Ledger.read(connection, self.reads)
-                self._require_inputs(ledger, days)
+                there = Ledger.read(connection, self.reads)
+                self._require_inputs(deployment, there, days)
+                ledger = self.seen(deployment, there)
                 self._require_somebody(ledger, days, deployment.settings)
                 # Inputs are read while the block before is being stored, which takes a second connection. That one does
                 # not see what the open transaction has itself published: such inputs are read before.
-                sees_all = Ledger.read(aside, self.reads) == ledger
+                sees_all = Ledger.read(aside, self.reads) == there
                 for block in self._blocks(deployment, ledger, days):
-                    load = partial(self._load, deployment, ledger, block)
+                    load = partial(self._load, deployment, there, block)
                     if sees_all:
                         yield partial(computed, partial(load, aside), block.days)
                     else:
@@ -171,27 +198,44 @@ class Step:
             said = dict(self.notes(collected)) if self.notes else {}
             if self.pictures:
                 with deployment.warehouse.reading() as connection:
-                    rows = read_days(connection, main, DayRange(deployment.settings.calendar_start, days.last))
+                    drawn = DayRange(deployment.settings.calendar_start, days.last)
+                    rows = read_days(connection, main, drawn, without=older_days(connection, main))
                 said[days.last] = {**said.get(days.last, {}), **self.pictures(rows)}
             return said
 
-        yield Publication(
-            main, days, stream(), input_hashes, version, run_id, notes, landed=self.landed, outcome=self.outcome
-        )
+        def published(contract: Contract, rows: Iterable[Any], **more: Any) -> Publication:
+            return Publication(
+                *(contract, days, rows, input_hashes, version, run_id),
+                landed=self.landed,
+                definition=defined[contract.table],
+                views=self.views.get(contract.table, ()),
+                **more,
+            )
+
+        yield published(main, stream(), notes=notes, outcome=self.outcome)
         for contract in others:
             parts = [part for part in collected[contract.table] if len(part)] or [contract.empty()]
             whole = self.combine.get(contract.table, stacked)
             frame = parts[0] if len(parts) == 1 else contract.typed(whole(parts))
-            yield Publication(contract, days, [frame], input_hashes, version, run_id, landed=self.landed)
+            yield published(contract, [frame])
 
-    def _require_inputs(self, ledger: Ledger, days: DayRange) -> None:
+    def _require_inputs(self, deployment: Deployment, there: Ledger, days: DayRange) -> None:
         """A day whose own inputs are not published would come out empty, which nobody could tell from a quiet day."""
+        seen = self.seen(deployment, there)
         for table in self.reads:
-            if missing := [day for day in days if day not in ledger.of(table)]:
+            if not (missing := [day for day in days if day not in seen.of(table)]):
+                continue
+            if (entry := there.of(table).get(missing[0])) and (known := there.definition(entry)):
+                need = self.need(deployment, table)
+                lacked = lacked_columns({missing[0]: known.lacking(need.columns, need.meanings)})
                 raise ChurnError(
-                    f"{self.name} cannot be computed for {missing[0]}, because {table} is not published there; "
-                    f"materialize it first or with it ('*{self.name}')."
+                    f"{self.name} cannot be computed for {missing[0]}, because {table} is of an older definition there "
+                    f"({lacked}); run 'churn-assets backfill'."
                 )
+            raise ChurnError(
+                f"{self.name} cannot be computed for {missing[0]}, because {table} is not published there; "
+                f"materialize it first or with it ('*{self.name}')."
+            )
 
     def _require_somebody(self, ledger: Ledger, days: DayRange, settings: Settings) -> None:
         """Days before the first user are as they should be; a whole calendar without one is not."""
@@ -207,44 +251,44 @@ class Step:
             )
 
     def _load(
-        self, deployment: Deployment, ledger: Ledger, block: Block, connection: duckdb.DuckDBPyConnection
+        self, deployment: Deployment, there: Ledger, block: Block, connection: duckdb.DuckDBPyConnection
     ) -> Inputs:
-        start = deployment.settings.calendar_start
+        start, seen = deployment.settings.calendar_start, self.seen(deployment, there)
         bucket = None
         if self.bucket_by and block.bucket:
             kind = deployment.contracts[self.outputs[0]].column(self.bucket_by).kind
             bucket = Bucket(self.bucket_by, kind, *block.bucket)
         frames, published = {}, {}
-        whole = {table: Selection() for table in self.reads}
-        for name, part in {**whole, **self.selects}.items():
+        older = {table: there.of(table).keys() - seen.of(table).keys() for table in self.reads}
+        for name, part in self._parts().items():
             table = part.of or name
             contract, window = deployment.contracts[table], part.window or self.reads[table]
             days = window.of(block.days, start)
             frames[name] = read_days(
-                connection, contract, days, columns=part.columns, only=part.only, among=part.among, bucket=bucket
+                *(connection, contract, days),
+                columns=part.columns,
+                only=part.only,
+                among=part.among,
+                bucket=bucket,
+                without=[day for day in older[table] if day in days],
             )
         for table, window in self.reads.items():
-            published[table] = [day for day in window.of(block.days, start) if day in ledger.of(table)]
+            published[table] = [day for day in window.of(block.days, start) if day in seen.of(table)]
         return Inputs(frames, published)
 
     def _blocks(self, deployment: Deployment, ledger: Ledger, days: DayRange) -> Iterator[Block]:
         start, window = deployment.settings.calendar_start, self.reads[self.sized_by]
         loaded = window.of(days, start)
         stored = RowCounts(loaded.first, (ledger.rows(self.sized_by, day) for day in loaded))
-
-        def read(block: DayRange) -> int:
-            own, whole = stored(block), stored(window.of(block, start))
-            return int(own + self.beyond * (whole - own))
-
-        # A window from the calendar's start is no more for many days than for one: what counts is what is made of it.
-        made = RowCounts(days.first, (read(DayRange(day, day)) for day in days))
-        rows, reach = (made, 0) if window.back is None else (read, window.back + window.ahead)
-        most = deployment.settings.block_rows
-        # What cannot be bucketed is held whole: there memory comes first, and a day may be read twice.
-        fewest = (OVERLAP if self.bucket_by else 1) * reach
-        for block in chunks(days, most, rows, fewest_days=fewest):
-            count = -(-rows(block) // most) if self.bucket_by else 1
-            yield from (Block(block, (number, count)) for number in range(count)) if count > 1 else [Block(block)]
+        return blocks(
+            days,
+            window,
+            stored,
+            most_rows=deployment.settings.block_rows,
+            beyond=self.beyond,
+            is_bucketed=self.bucket_by is not None,
+            calendar_start=start,
+        )
 
 
 def _given(inputs: Inputs) -> Inputs:

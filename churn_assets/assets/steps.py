@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from datetime import date
 
 from churn_assets import transforms
 from churn_assets.assets.cleaning_steps import cleaning_steps
 from churn_assets.assets.landing_step import LandingStep
-from churn_assets.assets.step import Selection, Step
+from churn_assets.assets.step import Step
+from churn_assets.assets.wiring import AnyStep, wired
 from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import growth_pictures, retention_pictures
-from churn_assets.settings import Settings, SourceName
+from churn_assets.product import Attribute
+from churn_assets.product.measures import TOTAL_EVENTS
+from churn_assets.product.parts import for_days, for_features
+from churn_assets.settings import Settings
 from churn_assets.transforms.features import FeatureInputs
 from churn_assets.transforms.user_days import daily_event_columns
 from churn_assets.warehouse.frames import stacked
+from churn_assets.warehouse.selection import Selection
 
-AnyStep = LandingStep | Step
 ACTIVITY: Mapping[str, Selection] = {
     "user_daily": Selection(columns=("user_id", "as_of_date"), only="is_active"),
     "user_day_grid": Selection(columns=("user_id", "as_of_date", "signup_date")),
@@ -27,7 +31,7 @@ ACTIVITY: Mapping[str, Selection] = {
 
 def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
     """The steps in an order in which each finds its inputs made, and so do its tables' checks."""
-    return _with_origins(
+    return wired(
         *map(LandingStep, settings.landed_sources),
         *cleaning_steps(settings),
         _user_day_grid(settings),
@@ -40,22 +44,8 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
     )
 
 
-def _with_origins(*steps: AnyStep) -> tuple[AnyStep, ...]:
-    """The steps, each told which landing days its days stem from: its windows through those of the steps before."""
-    landed: dict[str, dict[SourceName, Window]] = {}
-    told: list[AnyStep] = []
-    for step in steps:
-        origins = dict(step.landed)
-        for table, window in step.reads.items():
-            for source, further in landed[table].items():
-                origins[source] = origins.get(source, SAME_DAY) | window.through(further)
-        told.append(step if isinstance(step, LandingStep) else replace(step, landed=origins))
-        landed.update(dict.fromkeys(step.outputs, origins))
-    return tuple(told)
-
-
 def _user_day_grid(settings: Settings) -> Step:
-    late, product = settings.lateness_days, settings.declaration
+    late, attributes, users_are = settings.lateness_days, settings.declaration.attributes, settings.users_are
     return Step(
         name="user_day_grid",
         description="Every user x every day on or after signup, attributes as of that day.",
@@ -64,18 +54,24 @@ def _user_day_grid(settings: Settings) -> Step:
         reads={"clean_users": Window(back=None, ahead=late)},
         compute=lambda frames, days: (
             transforms.user_day_grid(
-                frames["clean_users"], first_day=days.first, last_day=days.last, lateness_days=late, product=product
+                frames["clean_users"],
+                first_day=days.first,
+                last_day=days.last,
+                lateness_days=late,
+                attributes=attributes,
+                users_are=users_are,
             ),
         ),
         sized_by="clean_users",
         bucket_by="user_id",
-        parameters=(late, product.attributes, product.users_are),
+        parameters=(late, users_are),
+        definitions={"user_day_grid": _filled(attributes) if users_are == "from_events" else _declared(attributes)},
         about="clean_users",
     )
 
 
 def _user_daily(settings: Settings) -> Step:
-    product = settings.declaration
+    attributes, product = settings.declaration.attributes, for_days(settings.declaration)
     crosses_midnight = any(measure.across_midnight for measure in product.daily.values())
     return Step(
         name="user_daily",
@@ -93,12 +89,12 @@ def _user_daily(settings: Settings) -> Step:
         ),
         sized_by="user_day_grid",
         bucket_by="user_id",
-        parameters=tuple(product.daily.values()),
+        definitions={"user_daily": {**_declared(attributes), **product.daily}},
     )
 
 
 def _unmatched_events(settings: Settings) -> Step:
-    late, product = settings.lateness_days, settings.declaration
+    late, users_are = settings.lateness_days, settings.users_are
     ahead = max(late, settings.signup_lookahead_days)
     return Step(
         name="unmatched_events",
@@ -116,13 +112,13 @@ def _unmatched_events(settings: Settings) -> Step:
                 first_day=days.first,
                 last_day=days.last,
                 lateness_days=late,
-                product=product,
                 signup_lookahead_days=ahead,
+                users_are=users_are,
             ),
         ),
         sized_by="clean_events",
         bucket_by="user_id",
-        parameters=(late, ahead, product.users_are),
+        parameters=(late, ahead, users_are),
     )
 
 
@@ -174,7 +170,7 @@ def _retention_cohorts() -> Step:
 
 
 def _user_features(settings: Settings) -> Step:
-    product = settings.declaration
+    product = for_features(settings.declaration)
     needed = FeatureInputs(product)
     window = Window(back=needed.back)
     reads = {"user_day_grid": window, "user_daily": Window(back=max(needed.back, needed.lookback))}
@@ -213,25 +209,30 @@ def _user_features(settings: Settings) -> Step:
         # Of the days before, two columns of the grid and the active rows are read: not much beside the columns made.
         beyond=1 / 8,
         # Words too: the catalogue stores them.
-        parameters=tuple((feature, feature.sees) for feature in product.feature_columns),
+        definitions={
+            "user_features": {column.name: column for column in product.feature_columns},
+            "feature_catalogue": {"feature": tuple((column, column.sees) for column in product.feature_columns)},
+        },
         # Each key bucket of a day told its definitions.
         combine={"feature_catalogue": lambda parts: stacked(parts).drop_duplicates(["as_of_date", "feature"])},
     )
 
 
 def _churn_labels(settings: Settings) -> Step:
-    rules = settings.labels
-    courses = rules.outage_courses
-    counts = () if "total_events" in rules.activity else rules.activity
+    # Without a start nothing is computed, but the steps are asked for.
+    rules, calendar_start = settings.labels, settings.start_date or date.max
+    parts = rules.outage_parts
+    measures = () if TOTAL_EVENTS in rules.activity else rules.activity
     reads = {
         "user_day_grid": SAME_DAY,
         "user_daily": Window(back=rules.at_risk_days - 1, ahead=rules.horizon_days, closes=True),
     }
-    active_days = Selection(columns=("user_id", "as_of_date", *counts), only="is_active")
+    active_days = Selection(columns=("user_id", "as_of_date", *measures), only="is_active")
     selects = {**ACTIVITY, "user_daily": active_days}
-    if courses:
-        reads["clean_events"] = Window(back=rules.course_lookback_days, ahead=settings.lateness_days)
-        selects["clean_events"] = Selection(("user_id", "event_date", "course_id"), among=("course_id", courses))
+    if parts:
+        reads["clean_events"] = Window(back=rules.part_lookback_days, ahead=settings.lateness_days)
+    for name, values in parts.items():
+        selects[_of_part(name)] = Selection(("user_id", "event_date", name), of="clean_events", among=(name, values))
     return Step(
         name="churn_labels",
         description="Who is at risk, and who falls silent afterwards. Computed again when the horizon has closed.",
@@ -243,11 +244,11 @@ def _churn_labels(settings: Settings) -> Step:
             transforms.churn_labels(
                 inputs["user_day_grid"],
                 inputs["user_daily"],
-                inputs["clean_events"] if courses else None,
+                {name: inputs[_of_part(name)] for name in parts},
                 first_day=days.first,
                 last_day=days.last,
                 published=inputs.published["user_daily"],
-                calendar_start=settings.calendar_start,
+                calendar_start=calendar_start,
                 rules=rules,
             ),
         ),
@@ -257,3 +258,22 @@ def _churn_labels(settings: Settings) -> Step:
         # The calendar's start too: a day before it is not missing.
         parameters=(rules, settings.start_date),
     )
+
+
+def _of_part(name: str) -> str:
+    """The selection of the events that have one of the values of a property which outages name."""
+    return f"clean_events by {name}"
+
+
+def _declared(entries: Iterable[Attribute]) -> dict[str, Attribute]:
+    return {entry.name: entry for entry in entries}
+
+
+def _filled(entries: Iterable[Attribute]) -> dict[str, tuple[Attribute, ...]]:
+    """Attributes that the grid itself fills: what a missing one is, conditions on those above it may say."""
+    above: tuple[Attribute, ...] = ()
+    found = {}
+    for entry in entries:
+        found[entry.name] = (entry, *above) if entry.missing_if else (entry,)
+        above = (*above, entry)
+    return found

@@ -270,7 +270,7 @@ def _with_causes(error: Any) -> Iterator[Any]:
 def failure_sentence(step: str, error: Any) -> str:
     """The cause's own words where it is ours; of any other only its kind, because its words may quote a row."""
     *_, error = (None, *_with_causes(error))
-    ours = ("ChurnError", "RefusedFile", "RefusedFrame", "WarehouseBusy")
+    ours = ("ChurnError", "OlderDefinition", "RefusedFile", "RefusedFrame", "WarehouseBusy")
     if error is not None and error.cls_name in ours:
         return str(error.message).split(": ", 1)[1].strip()
     if error is not None and (disk := about_the_disk(error.message)):

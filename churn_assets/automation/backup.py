@@ -83,7 +83,10 @@ def _copied(deployment: Deployment, file: Path, copy: Path) -> int:
     try:
         with Warehouse(copy).writing():
             pass  # Closing it makes the log part of the file.
-        found = [(partitions, len(findings)) for _, partitions, findings in verify(deployment, Warehouse(copy))]
+        found = [
+            (partitions, sum(not finding.waits for finding in findings))
+            for _, partitions, findings in verify(deployment, Warehouse(copy))
+        ]
     except ChurnError as error:
         raise ChurnError(f"Nothing was copied, because {str(error).replace(str(copy), str(file))}") from error
     partitions, wrong = (sum(counts) for counts in zip(*found, strict=True))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Deployment
-from churn_assets.assets.steps import AnyStep
+from churn_assets.assets.wiring import AnyStep
+from churn_assets.automation.reasons import Judged, Reason, summed
 from churn_assets.calendar import DayRange, Horizon, Window, contiguous
 from churn_assets.landing.folder import day_folder, has_delivery
 from churn_assets.warehouse import Ledger
+
+Stale = Mapping[date, Collection[str] | None]
+"""Days of a table to be computed, and the columns that may come out otherwise (None: all)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Plan:
 
     works: tuple[Work, ...]
     impossible: tuple[str, ...]
+    reasons: tuple[Reason, ...] = ()
+    """Why, in the order of the steps."""
     training_set: bool = False
     """Whether the training set was asked for, which is made once after all runs, if what they publish makes a new one."""
 
@@ -56,8 +62,9 @@ def plan(
     """Work that brings `steps` up to date on the asked days, and on published days which that work touches.
 
     A partition is up to date if its ledger row names today's code version and the hash of today's inputs. A day whose
-    window holds a day to be computed is computed again: a day made before its look-ahead was there, say. Of a day
-    without a delivery nothing is computed, unless it was landed before and its files were taken away since.
+    window holds a day to be computed is computed again: a day made before its look-ahead was there, say. But not if that day
+    is computed for columns alone which the step does not read: a definition was added, say. Of a day without a delivery
+    nothing is computed, unless it was landed before and its files were taken away since.
 
     `late_only`: of published partitions alone, those whose inputs are others than they were published from. What was
     never published, or was made by other code, is left to a backfill.
@@ -69,32 +76,50 @@ def plan(
     missing = {day for day, _ in undelivered}
     never_landed = {day for day in missing if not _landed(steps, ledger, day)}
     made = {table for step in steps for table in step.outputs}
-    stale: dict[str, set[date]] = {}
+    stale: dict[str, Stale] = {}
+    reasons: list[Reason] = []
     for step in steps:
         published = {day for table in step.outputs for day in ledger.of(table)}
         wanted = set(asked) & published if late_only else set(asked) - never_landed
+        seen = ledger if isinstance(step, LandingStep) else step.seen(deployment, ledger)
         touched = {
             day
             for table, window in step.reads.items()
-            for day in _touched(window, set(ledger.of(table)), stale.get(table, set()), published | wanted)
+            for day in _touched(
+                window,
+                set(seen.of(table)),
+                _noticed(deployment, step, table, ledger, stale.get(table, {})),
+                published | wanted,
+            )
         }
         candidates = wanted | (touched & published)
-        done = set() if force else _up_to_date(deployment, step, ledger, candidates, any_code=late_only)
-        needed = {day for day in candidates if day in touched or day not in done}
+        judged = _judged(deployment, step, ledger, seen, candidates, force=force)
+        needed = {day for day in candidates if day in touched or judged[day].is_due(any_code=late_only)}
         if isinstance(step, LandingStep):
             needed -= missing
-        for table in step.reads:
-            without = {day for day in needed if day not in ledger.of(table) and day not in stale.get(table, set())}
+        for table, window in step.reads.items():
+            if late_only:
+                # What would be computed from days without a column it needs is left to a backfill, which replaces those.
+                older = ledger.of(table).keys() - seen.of(table).keys()
+                needed -= _touched(replace(window, closes=False), set(), older, needed)
+            without = {day for day in needed if day not in seen.of(table) and day not in stale.get(table, {})}
             needed -= without
             if table not in made:
                 impossible += [
-                    f"{step.name} cannot be computed for {days}, because {table} is not published there; "
+                    f"{step.name} cannot be computed for {days}, because {table} {why} there; "
                     f"select it too: --select '*{step.name}'."
-                    for days in contiguous(without)
+                    for why, absent in (
+                        ("is not published", without - ledger.of(table).keys()),
+                        ("is of an older definition", without & ledger.of(table).keys()),
+                    )
+                    for days in contiguous(absent)
                 ]
-        stale.update(dict.fromkeys(step.outputs, needed))
+        found = {day: replace(judged[day], is_touched=day in touched) for day in needed}
+        for table in step.outputs:
+            stale[table] = {day: one.columns(table) for day, one in found.items()}
+        reasons += summed(step.outputs, found.values())
     works = _runs(steps, stale, deployment.settings.backfill_chunk_days)
-    return Plan(tuple(works), tuple(impossible))
+    return Plan(tuple(works), tuple(impossible), tuple(reasons))
 
 
 def _landed(steps: Sequence[AnyStep], ledger: Ledger, day: date) -> bool:
@@ -116,36 +141,66 @@ def _touched(window: Window, published: set[date], changed: set[date], days: set
     """Those of `days` that see a changed day of a table in their window; `published` are that table's days before."""
     if not changed:
         return set()
-    if window.back is None:
-        return {day for day in days if day + timedelta(days=window.ahead) >= min(changed)}
-    near = _near(changed, -window.ahead, window.back) & days
+    near = _near(changed, window.back, window.ahead, days)
     if not window.closes:
         return near
     before, after = ({day: window.horizon(day, there) for day in near} for there in (published, published | changed))
     seen = {day for day in near if after[day] is Horizon.CLOSED or before[day] is not after[day]}
-    return seen | (_near(changed, 0, window.back) & near)
+    return seen | _near(changed, window.back, window.late, near)
 
 
-def _near(days: set[date], first: int, last: int) -> set[date]:
-    """Every day `first` to `last` days after one of `days`."""
-    return {day + timedelta(days=offset) for day in days for offset in range(first, last + 1)}
+def _near(changed: set[date], back: int | None, ahead: int, days: set[date]) -> set[date]:
+    """Those of `days` that have a changed day among [day - back, day + ahead]; back None: since the beginning."""
+    if back is None:
+        return {day for day in days if day + timedelta(days=ahead) >= min(changed)}
+    return {day + timedelta(days=offset) for day in changed for offset in range(-ahead, back + 1)} & days
 
 
-def _up_to_date(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set[date], *, any_code: bool) -> set[date]:
-    if not days:
+def _noticed(deployment: Deployment, step: AnyStep, table: str, ledger: Ledger, stale: Stale) -> set[date]:
+    """Days of `table` about to be computed that may come out otherwise for this step: in a column that it reads."""
+    if isinstance(step, LandingStep) or not stale:
         return set()
-    version = step.code_version(deployment)
-    expected = _input_hashes(deployment, step, ledger, days)
+    need = step.need(deployment, table)
+    names = {column.name for column in need.columns}
+    # Without the digest of a part, a new content hash is all that there is to tell by.
     return {
         day
-        for day in days
-        if all(
-            (entry := ledger.of(table).get(day)) is not None
-            and (any_code or entry.code_version == version)
-            and entry.input_hash == expected[day]
-            for table in step.outputs
-        )
+        for day, columns in stale.items()
+        if columns is None
+        or not names.isdisjoint(columns)
+        or not need.views
+        or not ledger.of(table)[day].views.keys() >= set(need.views)
     }
+
+
+def _judged(
+    deployment: Deployment, step: AnyStep, ledger: Ledger, seen: Ledger, days: set[date], *, force: bool
+) -> dict[date, Judged]:
+    """What is known of each day, from the ledger and from the inputs and definitions of today."""
+    if not days:
+        return {}
+    version, defined = step.code_version(deployment), step.defined(deployment)
+    expected = _input_hashes(deployment, step, seen, days)
+    changes = {
+        (table, id): known.changes(now)
+        for table, now in defined.items()
+        for id in {entry.definition for entry in ledger.of(table).values()}
+        if (known := ledger.definitions.get(id))
+    }
+    judged = {}
+    for day in days:
+        entries = [ledger.of(table).get(day) for table in step.outputs]
+        there = [entry for entry in entries if entry is not None]
+        judged[day] = Judged(
+            is_published=len(there) == len(entries),
+            is_asked=force,
+            has_other_inputs=any(entry.input_hash != expected[day] for entry in there),
+            has_other_code=any(
+                entry.code_version != version or entry.definition != defined[entry.table].id for entry in there
+            ),
+            changes={entry.table: changes.get((entry.table, entry.definition)) for entry in there},
+        )
+    return judged
 
 
 def _input_hashes(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set[date]) -> Mapping[date, str | None]:
@@ -156,7 +211,7 @@ def _input_hashes(deployment: Deployment, step: AnyStep, ledger: Ledger, days: s
     return ledger.input_hashes(step.reads, span, deployment.settings.calendar_start)
 
 
-def _runs(steps: Sequence[AnyStep], stale: Mapping[str, set[date]], most_days: int) -> list[Work]:
+def _runs(steps: Sequence[AnyStep], stale: Mapping[str, Stale], most_days: int) -> list[Work]:
     """Neighbouring steps with the same days share a run. Where days must be cut into several runs, steps are done one
     after the other for all days first, so that no day is computed before its look-ahead.
     """

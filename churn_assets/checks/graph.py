@@ -1,7 +1,7 @@
 """Dagster asset checks over the checks: one operation per table, one result per check and partition."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -27,12 +27,15 @@ from churn_assets.checks.features import features_invariants
 from churn_assets.checks.invariants import invariants
 from churn_assets.checks.labels import labels_invariants
 from churn_assets.checks.metrics import metrics_invariants
-from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Verdict
+from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Verdict, not_judged
 from churn_assets.checks.volume import volume_checks
 from churn_assets.checks.windows import warnings
 from churn_assets.contracts import contracts
+from churn_assets.errors import OlderDefinition
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Ledger, Warehouse
+from churn_assets.warehouse.definitions import stored_columns
+from churn_assets.warehouse.older import older_days, refuse_older
 from churn_assets.warehouse.retry import retried_when_busy
 
 
@@ -59,15 +62,33 @@ def build_checks(settings: Settings) -> list[AssetChecksDefinition]:
 
 
 def verdicts(check: Check, stored: Stored, days: DayRange) -> dict[date, Verdict]:
-    """A verdict for every day. A check that crashes, and one with nothing to look at, has not passed."""
+    """A verdict for every day. A check that crashes, and one with nothing to look at, has not passed. A day of an older
+    definition is not judged, nor is any while a table that the check reads besides holds such days.
+    """
     try:
         published = Ledger.read(stored.connection, [check.table]).of(check.table)
-        found = check.judge(stored, days)
+        older = _older(check, stored, days)
+        waiting = dict.fromkeys(older, not_judged("the day is of an older definition, and waits for a backfill"))
+        found = {**check.judge(stored, days), **waiting}
+    except OlderDefinition as error:
+        return dict.fromkeys(days, not_judged(str(error)))
     except Exception as error:
         # Its text may quote a row; its kind does not.
         crashed = Verdict(False, {"why": f"the check itself failed with {type(error).__name__}"})
         return dict.fromkeys(days, crashed)
     return {day: found.get(day, NOTHING_TO_LOOK_AT) if day in published else NOTHING_TO_LOOK_AT for day in days}
+
+
+def _older(check: Check, stored: Stored, days: DayRange) -> Collection[date]:
+    """Those of `days` whose partition is of an older definition. Raises OlderDefinition where nothing can be judged."""
+    contract = stored.contracts[check.table]
+    for table in check.reads:
+        if table in stored.contracts:
+            refuse_older(stored.connection, stored.contracts[table])
+    older = older_days(stored.connection, contract)
+    if older and not {*contract.column_names} <= stored_columns(stored.connection)[contract.table].keys():
+        refuse_older(stored.connection, contract)
+    return older.keys() & {*days}
 
 
 def _checks_of(table: str, checks: list[Check], settings: Settings) -> AssetChecksDefinition:

@@ -9,7 +9,7 @@ from churn_assets.calendar import DayRange
 from churn_assets.checks.invariants import as_the_grid
 from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
 from churn_assets.label_settings import LabelSettings
-from churn_assets.warehouse.frames import literal, quoted
+from churn_assets.warehouse.frames import constant, quoted
 from churn_assets.warehouse.ledger import LEDGER_TABLE
 
 _HIDES_HORIZON = "{day} + {horizon} >= o.first AND {day} < o.last"
@@ -22,7 +22,7 @@ def labels_invariants() -> list[Check]:
         Check(
             table="churn_labels",
             name="observed",
-            description="No label where a day of the horizon is not published, or in an outage of everybody or of a course "
+            description="No label where a day of the horizon is not published, or in an outage of everybody or of a part "
             "the user took part in; none censored for a day that is in, or for an outage that is not declared.",
             blocking=True,
             judge=_observed,
@@ -43,33 +43,33 @@ def _observed(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     rules = stored.settings.labels
     horizon, churned = rules.horizon_days, rules.churned_column
     query = f"""{EVERY_DAY},
-    outages(first, last, course_id) AS ({_outages(rules)}),
+    outages(first, last, part) AS ({_outages(rules)}),
     published AS (SELECT partition_date AS day FROM {LEDGER_TABLE} WHERE table_name = 'user_daily'),
     seen AS (SELECT day,
         (SELECT count(*) FROM published p WHERE p.day BETWEEN days.day + 1 AND days.day + {horizon}) AS days_seen,
         (SELECT count(*) FROM outages o WHERE {_HIDES_HORIZON.format(day="days.day", horizon=horizon)}) AS outages,
-        (SELECT count(*) FROM outages o WHERE course_id IS NULL AND {_HIDES_HORIZON.format(day="days.day", horizon=horizon)}) AS everybodys
+        (SELECT count(*) FROM outages o WHERE part IS NULL AND {_HIDES_HORIZON.format(day="days.day", horizon=horizon)}) AS everybodys
         FROM days),
     told AS (SELECT as_of_date AS day, user_id, {churned} IS NOT NULL OR future_active_days IS NOT NULL AS has_label, censor_reason
         FROM churn.churn_labels WHERE as_of_date BETWEEN $first AND $last),
     counted AS (SELECT day, count(*) FILTER (has_label) AS labels,
         count(*) FILTER (censor_reason IN ('horizon_incomplete', 'missing_day')) AS not_in,
         count(*) FILTER (censor_reason = 'source_outage') AS out FROM told GROUP BY 1),
-    of_course AS (SELECT t.day, count(*) AS n FROM told t WHERE has_label AND EXISTS (
-            FROM outages o JOIN churn.clean_events e USING (course_id) WHERE e.user_id = t.user_id
+    of_part AS (SELECT t.day, count(*) AS n FROM told t WHERE has_label AND EXISTS (
+            FROM outages o JOIN churn.clean_events e ON {_took_part(rules)} WHERE e.user_id = t.user_id
             AND e.event_date BETWEEN least(t.day, o.first) - {rules.at_risk_days - 1} AND t.day
             AND {_HIDES_HORIZON.format(day="t.day", horizon=horizon)}) GROUP BY 1)
     SELECT day, days_seen, outages, everybodys AS outages_of_everybody, coalesce(labels, 0) AS labels,
-        coalesce(of_course.n, 0) AS labels_of_a_course_that_is_out, coalesce(not_in, 0) AS censored_as_not_in,
+        coalesce(of_part.n, 0) AS labels_of_a_part_that_is_out, coalesce(not_in, 0) AS censored_as_not_in,
         coalesce(out, 0) AS censored_as_outage
-    FROM seen LEFT JOIN counted USING (day) LEFT JOIN of_course USING (day)"""
+    FROM seen LEFT JOIN counted USING (day) LEFT JOIN of_part USING (day)"""
 
     def holds(f: Mapping[str, int]) -> bool:
         is_in = f["days_seen"] == horizon
         may_have_labels = is_in and not f["outages_of_everybody"]
         return (
             (may_have_labels or f["labels"] == 0)
-            and f["labels_of_a_course_that_is_out"] == 0
+            and f["labels_of_a_part_that_is_out"] == 0
             and not (is_in and f["censored_as_not_in"])
             and bool(f["outages"] or f["censored_as_outage"] == 0)
         )
@@ -79,11 +79,20 @@ def _observed(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
 
 def _outages(rules: LabelSettings) -> str:
     """The declared outages as SQL rows; none are rows too."""
-    rows = ["SELECT NULL::DATE, NULL::DATE, NULL::VARCHAR WHERE false"]
-    for outage in rules.outages:
-        course = "NULL" if outage.course_id is None else literal(outage.course_id)
-        rows.append(f"SELECT DATE '{outage.first}', DATE '{outage.last or date.max}', {course}")
+    rows = ["SELECT NULL::DATE, NULL::DATE, NULL::INTEGER WHERE false"]
+    for number, outage in enumerate(rules.outages):
+        part = number if outage.part else "NULL"
+        rows.append(f"SELECT DATE '{outage.first}', DATE '{outage.last or date.max}', {part}")
     return " UNION ALL ".join(rows)
+
+
+def _took_part(rules: LabelSettings) -> str:
+    """SQL of whether event `e` is of the part that outage `o` is of."""
+    parts = {number: outage.part for number, outage in enumerate(rules.outages) if outage.part}
+    conditions = [
+        f"(o.part = {number} AND e.{quoted(name)} = {constant(value)})" for number, (name, value) in parts.items()
+    ]
+    return " OR ".join(conditions) or "false"
 
 
 def _recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from churn_assets.commands.display import console, run_planned, show_report
+from churn_assets.commands.display import console, run_planned, show_reasons, show_report
 from churn_assets.commands.options import Day, pass_deployment
 from churn_assets.errors import ChurnError
 
@@ -58,6 +58,7 @@ def bring_up_to_date(
         tables = _selected(definitions, select) if select else None
         todo = planned(deployment, asked, tables=tables, force=force)
         days = calendar_days(deployment.settings) if asked is None else asked
+    show_reasons(todo)
     report = run_planned("Backfill", run_backfill, definitions, deployment, todo)
     if report.succeeded:
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.

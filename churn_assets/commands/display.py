@@ -113,6 +113,12 @@ def show_report(report: Report) -> None:
     show_errors(report.failures)
 
 
+def show_reasons(todo: Plan) -> None:
+    """What is to be computed and why; of days that were never published the table says enough."""
+    for sentence in shortened([str(reason) for reason in todo.reasons if not reason.is_first]):
+        console.print(escape(sentence), soft_wrap=True)
+
+
 def show_errors(sentences: Sequence[str]) -> None:
     """On standard error, where a command goes on after the first."""
     for sentence in shortened(sentences):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from churn_assets.commands.display import console, shortened, table
+from churn_assets.commands.display import console, shortened, show_reasons, table
 from churn_assets.commands.options import pass_deployment
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def status(deployment: Deployment) -> None:
         )
         shown.add_row(name, *extent, f"{waiting[name]:,}")
     console.print(shown)
+    show_reasons(todo)
     for sentence in shortened(todo.impossible):
         console.print(f"[yellow]{escape(sentence)}[/yellow]")
     if todo.works or missing_training_set(deployment):

@@ -114,8 +114,8 @@ def _by_settings(contract: Contract, settings: Settings) -> Sources:
 def _of_labels(labels: LabelSettings) -> Sources:
     activity = tuple(f"user_daily.{column}" for column in ("is_active", *labels.activity))
     outcomes = dict.fromkeys(("is_at_risk", "future_active_days", labels.churned_column), activity)
-    courses = ("clean_events.course_id",) if labels.outage_courses else ()
-    return {**outcomes, "censor_reason": ("user_daily.as_of_date", *courses)}
+    parts = tuple(f"clean_events.{name}" for name in labels.outage_parts)
+    return {**outcomes, "censor_reason": ("user_daily.as_of_date", *parts)}
 
 
 def _of_entries(source: SourceName, product: Product) -> Sources:

@@ -5,7 +5,9 @@ numpy promises the stream of its bit generators, not of its distributions, so no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,15 @@ class Purpose(IntEnum):
     FAULTS = 3
 
 
+class Choice(Protocol):
+    """Values of which one is drawn; `shares` are relative, none of them: all values alike."""
+
+    @property
+    def values(self) -> Sequence[object]: ...
+    @property
+    def shares(self) -> Sequence[float]: ...
+
+
 def stream(seed: int, *path: int) -> np.random.Generator:
     """An independent stream for each path."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *path])))
@@ -39,6 +50,14 @@ def bell(rng: np.random.Generator, size: int) -> Floats:
     """Mean 0, standard deviation 1, within +-3.5: four uniforms summed."""
     total: Floats = rng.random((4, size)).sum(axis=0)
     return (total - 2) * 3**0.5
+
+
+def one_of(choice: Choice, uniforms: Floats) -> Ints:
+    """Positions among the values, one per uniform."""
+    if not choice.shares:
+        return np.floor(uniforms * len(choice.values)).astype(np.int64)
+    edges = np.cumsum(choice.shares)
+    return np.searchsorted(edges[:-1] / edges[-1], uniforms, side="right")
 
 
 def waiting_days(mean: Floats | float, uniforms: Floats) -> Floats:

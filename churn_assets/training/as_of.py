@@ -15,8 +15,10 @@ from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
 from churn_assets.training.write import FEATURES
 from churn_assets.warehouse import Warehouse
+from churn_assets.warehouse.definitions import stored_columns
 from churn_assets.warehouse.frames import qualified, quoted, to_frame
 from churn_assets.warehouse.ledger import table_exists
+from churn_assets.warehouse.older import refuse_older
 
 
 def features_as_of(entities: pd.DataFrame, data: Path | str | None = None, settled: bool = True) -> pd.DataFrame:
@@ -27,7 +29,8 @@ def features_as_of(entities: pd.DataFrame, data: Path | str | None = None, settl
     such user, no older row is taken instead. A time without an offset is UTC, as in every table.
 
     Rows keep their order, index and repeats. Features that are never null elsewhere may be null here, so counts are Int64 and
-    flags boolean. Raises ChurnError where the columns are not as said or nothing is published.
+    flags boolean. Raises ChurnError where the columns are not as said, nothing is published, or
+    an asked day was published by an older definition of the features.
     """
     settings = Settings.load(data)
     contract = contracts(settings)[FEATURES]
@@ -77,6 +80,10 @@ def _looked_up(
     """One row of features for each entity, in their order."""
     if not table_exists(connection, contract.table):
         raise ChurnError(f"{contract.table} is not published yet; run 'churn-assets backfill' first.")
+    asked = {day for day in asked_entities.column(contract.day).unique().to_pylist() if day is not None}
+    refuse_older(connection, contract, days=asked)
+    if not {*contract.column_names} <= stored_columns(connection)[contract.table].keys():
+        refuse_older(connection, contract)
     names = ", ".join(f"published.{quoted(column.name)}" for column in features)
     query = (
         f"SELECT {names} FROM asked_entities AS asked LEFT JOIN {qualified(contract.table)} AS published "

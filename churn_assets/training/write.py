@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import Contract
 from churn_assets.contracts.training import training_contract
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, OlderDefinition
 from churn_assets.settings import Settings
 from churn_assets.training.manifest import (
     FORMAT,
@@ -35,6 +35,7 @@ from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.frames import arrow_schema, qualified, quoted, to_arrow
 from churn_assets.warehouse.gate import admit
 from churn_assets.warehouse.ledger import table_exists
+from churn_assets.warehouse.older import refuse_older
 
 FEATURES, LABELS = "user_features", "churn_labels"
 READS = (FEATURES, LABELS)
@@ -58,8 +59,16 @@ class TrainingInputs:
 def find_inputs(
     connection: duckdb.DuckDBPyConnection, settings: Settings, tables: Mapping[str, Contract], code_version: str
 ) -> TrainingInputs:
-    """From the ledger and the days with a label to learn from. Raises TooFewDays, also where a part would have no rows."""
+    """From the ledger and the days with a label to learn from. Raises TooFewDays, also where a part would have no rows, or
+    where a day was published by an older definition: what is left would not be what was asked for.
+    """
     label, chosen, embargo = settings.labels.churned_column, settings.training, settings.embargo_days
+    labelled = [tables[LABELS].column(name) for name in (*KEY, "is_at_risk", label)]
+    try:
+        refuse_older(connection, tables[FEATURES])
+        refuse_older(connection, tables[LABELS], labelled)
+    except OlderDefinition as older:
+        raise TooFewDays(str(older)) from older
     observed = _observed_days(connection, label)
     first, last = (min(observed), max(observed)) if observed else (date.max, date.min)
     split = split_by_time(

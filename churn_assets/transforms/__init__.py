@@ -12,7 +12,7 @@ from churn_assets.transforms.growth import growth_daily
 from churn_assets.transforms.labels import churn_labels
 from churn_assets.transforms.outcomes import Cleaned
 from churn_assets.transforms.retention import retention_cohorts
-from churn_assets.transforms.rules import CleaningRules, cleaning_rules
+from churn_assets.transforms.rules import CleaningRules, cleaning_rules, rules_of_made_users
 from churn_assets.transforms.training import sampled_days, split_by_time, training_rows
 from churn_assets.transforms.user_days import unmatched_events, user_daily, user_day_grid
 from churn_assets.transforms.users_from_events import users_from_events
@@ -27,6 +27,7 @@ __all__ = [
     "feature_catalogue",
     "growth_daily",
     "retention_cohorts",
+    "rules_of_made_users",
     "sampled_days",
     "split_by_time",
     "training_rows",

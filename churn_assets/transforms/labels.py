@@ -7,7 +7,7 @@ leave fewer churners among the labels than there are among the users.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,17 +18,19 @@ import pandas as pd
 
 from churn_assets.contracts.learning import CENSOR_REASONS
 from churn_assets.label_settings import LabelSettings, Outage
+from churn_assets.product.measures import TOTAL_EVENTS
 from churn_assets.transforms.days import day_number, day_numbers
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-NEVER = np.iinfo("int64").max
+UNENDING = np.iinfo("int64").max
+"""A day after any other."""
 
 
 def churn_labels(
     user_days: pd.DataFrame,
     active_days: pd.DataFrame,
-    course_events: pd.DataFrame | None,
+    part_events: Mapping[str, pd.DataFrame],
     *,
     first_day: date,
     last_day: date,
@@ -39,9 +41,9 @@ def churn_labels(
     """The label of each user-day of [first_day, last_day]; rows and their order are those of `user_days`.
 
     `user_days` (user_id, as_of_date, signup_date) are these days' grid rows; `active_days` (user_id, as_of_date, and
-    the columns of rules.activity unless total_events is one) the user-days with an event in [first_day - at_risk_days + 1,
-    last_day + horizon_days], as far as these days of user_daily are `published`; `course_events` (user_id, event_date,
-    course_id) the events of rules.outage_courses within rules.course_lookback_days, None if no outage is of a course.
+    the measures of rules.activity unless total_events is one) the user-days with an event in [first_day - at_risk_days + 1,
+    last_day + horizon_days], as far as these days of user_daily are `published`; `part_events` are by
+    property of rules.outage_parts its events (user_id, event_date, the property) within rules.part_lookback_days.
     Days before signup and before the calendar's start count as not active.
     """
     axis = _Axis(first_day, last_day, rules)
@@ -54,7 +56,7 @@ def churn_labels(
     reasons = list(CENSOR_REASONS)
     censored, unseen = _unpublished(rows, axis, published)
     for outage in rules.outages:
-        hides_horizon, hides_past = _hidden(rows, axis, outage, course_events)
+        hides_horizon, hides_past = _hidden(rows, axis, outage, part_events)
         censored[hides_horizon] = reasons.index("source_outage")
         unseen |= hides_past
     is_censored = censored >= 0
@@ -122,9 +124,9 @@ class _Rows:
 
 
 def _counts_as_active(active_days: pd.DataFrame, activity: tuple[str, ...]) -> Bools:
-    if "total_events" in activity:
+    if TOTAL_EVENTS in activity:
         return np.ones(len(active_days), dtype=bool)
-    return np.logical_or.reduce([active_days[name].to_numpy() > 0 for name in activity])
+    return np.logical_or.reduce([(active_days[name] > 0).fillna(False).to_numpy(dtype=bool) for name in activity])
 
 
 def _unpublished(rows: _Rows, axis: _Axis, published: Iterable[date]) -> tuple[Ints, Bools]:
@@ -143,16 +145,16 @@ def _unpublished(rows: _Rows, axis: _Axis, published: Iterable[date]) -> tuple[I
     return why[rows.day], missing_before[rows.day + 1] > missing_before[rows.since]
 
 
-def _hidden(rows: _Rows, axis: _Axis, outage: Outage, course_events: pd.DataFrame | None) -> tuple[Bools, Bools]:
+def _hidden(rows: _Rows, axis: _Axis, outage: Outage, part_events: Mapping[str, pd.DataFrame]) -> tuple[Bools, Bools]:
     """Per row: whether the outage, if it concerns the user, hides a day of the horizon, and one of the days before."""
-    first, last = axis.at(outage.first), axis.at(outage.last) if outage.last else NEVER
+    first, last = axis.at(outage.first), axis.at(outage.last) if outage.last else UNENDING
     horizon = (rows.day + 1 <= last) & (rows.day + axis.horizon >= first)
     past = (rows.since <= last) & (rows.day >= first)
-    if outage.course_id is None or not (horizon | past).any():
+    if outage.part is None or not (horizon | past).any():
         return horizon, past
-    if course_events is None:
-        raise ValueError("An outage of a course needs the events of that course.")
-    events = course_events[(course_events["course_id"] == outage.course_id).to_numpy()]
+    name, value = outage.part
+    events = part_events[name]
+    events = events[(events[name] == value).fillna(False).to_numpy(dtype=bool)]
     concerned = _took_part(rows, axis, events, first)
     return horizon & concerned, past & concerned
 
@@ -166,6 +168,6 @@ def _took_part(rows: _Rows, axis: _Axis, events: pd.DataFrame, first: int) -> Bo
     before = recent[rows.day + 1, rows.user] > recent[rows.day + 1 - rows.at_risk_days, rows.user]
     day, user = rows.cells(events, "event_date", axis)
     relevant = day > first - rows.at_risk_days
-    earliest = np.full(len(rows.users), NEVER)
+    earliest = np.full(len(rows.users), UNENDING)
     np.minimum.at(earliest, user[relevant], day[relevant])
     return np.where(rows.day < first, before, earliest[rows.user] <= rows.day)

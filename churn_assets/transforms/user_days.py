@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.product import Product
+from churn_assets.product import Attribute, Product, UsersAre
 from churn_assets.product.measures import IS_ACTIVE, TOTAL_EVENTS
 from churn_assets.transforms.measures import DayEvents, event_columns, previous_ends
 from churn_assets.transforms.user_versions import FAR_FUTURE, days_of, user_versions
@@ -19,16 +20,21 @@ Positions = npt.NDArray[np.int64]
 
 
 def user_day_grid(
-    clean_users: pd.DataFrame, *, first_day: date, last_day: date, lateness_days: int, product: Product
+    clean_users: pd.DataFrame,
+    *,
+    first_day: date,
+    last_day: date,
+    lateness_days: int,
+    attributes: Sequence[Attribute],
+    users_are: UsersAre = "delivered",
 ) -> pd.DataFrame:
-    """Every user x every day of [first_day, last_day] on or after signup, attributes of the product as of that day.
+    """Every user x every day of [first_day, last_day] on or after signup, `attributes` as of that day.
 
     Needs every user version landed up to last_day + lateness_days. The version that counts is the last landed on or
     before the day; a user's first version counts from signup_date on if it landed within lateness_days of it. Where versions
     are dated, it is the one valid from the latest day of those that count by then (`user_versions`).
     """
-    attributes = [entry.name for entry in product.attributes]
-    versions = user_versions(clean_users, lateness_days, product, attributes=True)
+    versions = user_versions(clean_users, lateness_days, users_are, attributes)
     start = np.maximum(days_of(versions["counts_from"]), np.datetime64(first_day, "D"))
     start = np.maximum(start, days_of(versions["signup_date"]))
     stop = np.minimum(days_of(versions["counts_until"]), np.datetime64(last_day, "D") + ONE_DAY)
@@ -43,7 +49,7 @@ def user_day_grid(
             "user_id": rows["user_id"].array,
             "as_of_date": as_of_date.astype("datetime64[us]"),
             "signup_date": signup_date.astype("datetime64[us]"),
-            **{name: rows[name].array for name in attributes},
+            **{entry.name: rows[entry.name].array for entry in attributes},
             "days_since_signup": (as_of_date - signup_date).astype("int64"),
         },
         copy=False,
@@ -81,8 +87,8 @@ def unmatched_events(
     first_day: date,
     last_day: date,
     lateness_days: int,
-    product: Product,
     signup_lookahead_days: int = 0,
+    users_are: UsersAre = "delivered",
 ) -> pd.DataFrame:
     """Events of the event days [first_day, last_day] for which the grid has no row, with the reason.
 
@@ -91,7 +97,7 @@ def unmatched_events(
     not from the grid, so that the conservation check compares two independent computations.
     """
     ahead = np.timedelta64(max(lateness_days, signup_lookahead_days), "D")
-    versions = user_versions(clean_users, lateness_days, product, attributes=False)
+    versions = user_versions(clean_users, lateness_days, users_are)
     first = versions[~versions["user_id"].duplicated()]
     at = pd.Index(first["user_id"]).get_indexer(pd.Index(clean_events["user_id"]))
     known = at >= 0

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.product import Product
+from churn_assets.product import Attribute, UsersAre
 from churn_assets.product.reserved import VALID_FROM
 from churn_assets.transforms.attributes import filled
 
@@ -17,17 +17,20 @@ FAR_FUTURE = np.datetime64("9999-12-31", "D")
 Days = npt.NDArray[np.datetime64]
 
 
-def user_versions(clean_users: pd.DataFrame, lateness_days: int, product: Product, *, attributes: bool) -> pd.DataFrame:
+def user_versions(
+    clean_users: pd.DataFrame, lateness_days: int, users_are: UsersAre, attributes: Sequence[Attribute] = ()
+) -> pd.DataFrame:
     """The versions by user, in the order in which they begin to count, each with the days [counts_from, counts_until).
 
     Days are datetime64[s]. `signup_date` and `landed` are the user's: those of the first version landed. Of users made of
-    events, signup_date is the first event's day. `attributes`: whether those of the product are columns, too.
+    events, signup_date is the first event's day. `attributes` are columns, too.
     """
-    names = [entry.name for entry in product.attributes] if attributes else []
-    if product.users_are == "delivered":
+    names = [entry.name for entry in attributes]
+    if users_are == "delivered":
         return _by_landing(clean_users, lateness_days, names)
-    versions = _by_validity(clean_users, lateness_days, names, is_made_of_events=product.users_are == "from_events")
-    return _said_so_far(versions, product) if attributes and product.users_are == "from_events" else versions
+    if users_are == "dated":
+        return _by_validity(clean_users, lateness_days, names, is_made_of_events=False)
+    return _said_so_far(_by_validity(clean_users, lateness_days, names, is_made_of_events=True), attributes)
 
 
 def _by_landing(clean_users: pd.DataFrame, lateness_days: int, attributes: Sequence[str]) -> pd.DataFrame:
@@ -69,12 +72,12 @@ def _by_validity(
     return _table(users, user, known[user], signup[user], counts_from, attributes)
 
 
-def _said_so_far(versions: pd.DataFrame, product: Product) -> pd.DataFrame:
+def _said_so_far(versions: pd.DataFrame, attributes: Sequence[Attribute]) -> pd.DataFrame:
     """Each attribute as it was last said, and where it never was, as what is missing."""
     is_first = _begins(pd.factorize(versions["user_id"])[0])
     at = np.arange(len(versions))
     columns: dict[str, Any] = {}
-    for entry in product.attributes:
+    for entry in attributes:
         given = versions[entry.name]
         last = np.maximum.accumulate(np.where(given.notna().to_numpy() | is_first, at, 0))
         said = given.take(last).reset_index(drop=True)

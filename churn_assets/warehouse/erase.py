@@ -6,16 +6,19 @@ rows (sums over users, say) is a restatement's business, for which the changed h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import duckdb
 
 from churn_assets.contracts import Contract
 from churn_assets.warehouse.arrivals import ARRIVALS, ARRIVALS_TABLE
-from churn_assets.warehouse.content_hash import PartitionHashes, digest_after
+from churn_assets.warehouse.content_hash import NO_ROWS, PartitionHashes, digest_after
 from churn_assets.warehouse.frames import qualified, quoted, run, to_frame
-from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, table_exists
+from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, ensure_ledger, table_exists
+from churn_assets.warehouse.older import refuse_older
 from churn_assets.warehouse.restatements import RESTATEMENTS, RESTATEMENTS_TABLE
 
 Sought = Callable[[str, list[str]], list[bool]]
@@ -53,11 +56,12 @@ def remove_users_rows(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[Contract], sought: Sought, text: str | None
 ) -> None:
     """Delete the same rows within the caller's transaction, and say so in the ledger."""
+    ensure_ledger(connection)
     for contract in tables:
         if which := _condition(connection, contract, sought, text):
             removed = _hashed(connection, contract, *which)
             connection.execute(f"DELETE FROM {qualified(contract.table)} WHERE {which[0]}", which[1]).fetchall()
-            _note(connection, contract, removed, PartitionHashes(contract))
+            _note(connection, contract, removed, {})
 
 
 def blot_out_of_file_names(
@@ -66,6 +70,7 @@ def blot_out_of_file_names(
     """Replace a text in the names of landed files, within the caller's transaction: in the tables, of which those of days
     without files are never computed again, and in what arrivals and restatements note.
     """
+    ensure_ledger(connection)
     for contract in tables:
         if FILE in contract.column_names and table_exists(connection, contract.table):
             query = f"SELECT DISTINCT {FILE} FROM {qualified(contract.table)} WHERE contains({FILE}, ?)"
@@ -85,37 +90,56 @@ def blot_out_of_file_names(
         )
 
 
+Counted = Mapping[date, tuple[int, str | None]]
+"""Of each day so many rows and their content hash, by the columns the day was published with; None where some are gone."""
+
+
 def _hashed(
     connection: duckdb.DuckDBPyConnection, contract: Contract, condition: str, parameters: dict[str, Any]
-) -> PartitionHashes:
-    columns = ", ".join(quoted(column.name) for column in contract.columns)
-    query = f"SELECT {columns} FROM {qualified(contract.table)} WHERE {condition}"
-    hashes = PartitionHashes(contract)
-    hashes.add(to_frame(contract.columns, connection.sql(query, params=parameters).to_arrow_table()))
-    return hashes
+) -> Counted:
+    counted: dict[date, tuple[int, str | None]] = {}
+    for known, days in Ledger.read(connection, [contract.table]).by_definition(contract).items():
+        then = known.contract(contract)
+        read = then or replace(contract, columns=(contract.column(contract.day),))
+        columns = ", ".join(quoted(column.name) for column in read.columns)
+        query = (
+            f"SELECT {columns} FROM {qualified(contract.table)} "
+            f"WHERE ({condition}) AND {quoted(contract.day)} IN (SELECT unnest($days))"
+        )
+        hashes = PartitionHashes(read)
+        rows = connection.sql(query, params={**parameters, "days": days}).to_arrow_table()
+        hashes.add(to_frame(read.columns, rows))
+        counted |= {day: (hashes.rows(day), hashes.digest(day) if then else None) for day in days if hashes.rows(day)}
+    return counted
 
 
-def _note(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, removed: PartitionHashes, added: PartitionHashes
-) -> None:
-    """The ledger's word on the partitions that lost rows and gained others."""
+def _note(connection: duckdb.DuckDBPyConnection, contract: Contract, removed: Counted, added: Counted) -> None:
+    """The ledger's word on the partitions that lost rows and gained others. Digests of parts are forgotten: who reads those
+    sees by the content hash that something changed.
+    """
     for day, entry in Ledger.read(connection, [contract.table]).of(contract.table).items():
-        if removed.rows(day) or added.rows(day):
-            content = digest_after(entry.content_hash, removed=removed.digest(day), added=added.digest(day))
+        if day in removed or day in added:
+            (less, lost), (more, gained) = removed.get(day, (0, NO_ROWS)), added.get(day, (0, NO_ROWS))
+            content = entry.content_hash
+            if lost is not None and gained is not None:
+                content = digest_after(content, removed=lost, added=gained)
             run(
                 connection,
-                f"UPDATE {LEDGER_TABLE} SET row_count = row_count + ?, content_hash = ? "
+                f"UPDATE {LEDGER_TABLE} SET row_count = row_count + ?, content_hash = ?, views = NULL "
                 "WHERE table_name = ? AND partition_date = ?",
-                [added.rows(day) - removed.rows(day), content, contract.table, day],
+                [more - less, content, contract.table, day],
             )
 
 
 def _condition(
     connection: duckdb.DuckDBPyConnection, contract: Contract, sought: Sought, text: str | None
 ) -> tuple[str, dict[str, Any]] | None:
-    """Which rows, as SQL with its parameters; None if the table has none of them."""
+    """Which rows, as SQL with its parameters; None if the table has none of them. Raises OlderDefinition where rows have lost
+    their user_id to a change of its type.
+    """
     if USER_ID not in contract.column_names or not table_exists(connection, contract.table):
         return None
+    refuse_older(connection, contract, [contract.column(USER_ID)])
     query = f"SELECT DISTINCT {USER_ID} FROM {qualified(contract.table)} WHERE {USER_ID} IS NOT NULL ORDER BY 1"
     ids = [user for (user,) in connection.execute(query).fetchall()]
     conditions: list[str] = []

@@ -19,6 +19,7 @@ from churn_assets.errors import ChurnError
 from churn_assets.warehouse.connection import Warehouse
 from churn_assets.warehouse.frames import arrow_schema, to_arrow
 from churn_assets.warehouse.ledger import Ledger
+from churn_assets.warehouse.older import refuse_older
 from churn_assets.warehouse.reading import read_days
 
 Format = Literal["parquet", "csv"]
@@ -42,6 +43,7 @@ def export_table(
             raise ChurnError(
                 f"{contract.table} is not published on {days}; 'churn-assets status' says on which days it is."
             )
+        refuse_older(connection, contract, days=days)
         span, rows = DayRange(published[0], published[-1]), 0
         counts = RowCounts(span.first, (ledger.rows(contract.table, day) for day in span))
         schema = arrow_schema(contract)

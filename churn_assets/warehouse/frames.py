@@ -43,6 +43,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def constant(value: bool | int | float | str) -> str:
+    """A value of the settings as SQL, in its own type."""
+    return literal(value) if isinstance(value, str) else str(value)
+
+
 def run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] = ()) -> None:
     """Execute a statement and take its result: DuckDB 2 refuses other work on a connection with an unfinished one."""
     connection.execute(statement, list(parameters)).fetchall()
@@ -54,10 +59,10 @@ def qualified(table: str) -> str:
 
 
 def create_table(contract: Contract) -> str:
-    """The table's DDL. Keys are the gate's business: an index would cost more than the check."""
-    columns = ", ".join(
-        f"{quoted(c.name)} {c.kind.duckdb_type}{'' if c.nullable else ' NOT NULL'}" for c in contract.columns
-    )
+    """The table's DDL. Keys are the gate's business: an index would cost more than the check. So are nulls: a column that
+    is added to a table in place is null on the days published before, whatever its contract says of the others.
+    """
+    columns = ", ".join(f"{quoted(c.name)} {c.kind.duckdb_type}" for c in contract.columns)
     return f"CREATE TABLE IF NOT EXISTS {qualified(contract.table)} ({columns})"
 
 

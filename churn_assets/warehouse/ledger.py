@@ -1,34 +1,49 @@
 """The publish ledger: one row per published partition, written in the same transaction as its rows.
 
-It says what a partition holds (rows, content hash) and what it was made from (input hash, code version), so that work
-already done is known and loss or tampering is found.
+It says what a partition holds (rows, content hash, definition of its columns, digests of the parts that others read) and what
+it was made from (input hash, code version), so that work already done is known and loss or tampering is found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, fields
-from datetime import date, datetime, timezone
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone
 from hashlib import blake2b
 from itertools import accumulate
 
 import duckdb
+import pyarrow as pa
 
 from churn_assets.calendar import DayRange, Horizon, Window
-from churn_assets.warehouse.frames import SCHEMA, run
+from churn_assets.contracts import Column, Contract
+from churn_assets.warehouse.definitions import DEFINITIONS, Definition, from_ddl, read_definitions, stored_columns
+from churn_assets.warehouse.frames import SCHEMA, insert_by_name, run
 
 LEDGER = "publish_ledger"
 LEDGER_TABLE = f"{SCHEMA}.{LEDGER}"
 LEDGER_DDL = f"""CREATE TABLE IF NOT EXISTS {LEDGER_TABLE} (
     table_name VARCHAR NOT NULL, partition_date DATE NOT NULL, row_count BIGINT NOT NULL,
     content_hash VARCHAR NOT NULL, input_hash VARCHAR NOT NULL, code_version VARCHAR NOT NULL, run_id VARCHAR NOT NULL,
-    published_at TIMESTAMP NOT NULL)"""
+    published_at TIMESTAMP NOT NULL, definition VARCHAR, views MAP(VARCHAR, VARCHAR))"""
+LATER_COLUMNS = {"definition": "VARCHAR", "views": "MAP(VARCHAR, VARCHAR)"}
+"""What ledgers of older releases have not."""
 NO_INPUT = 0
+_ROWS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("table_name", "content_hash", "input_hash", "code_version", "run_id")),
+        ("partition_date", pa.date32()),
+        ("row_count", pa.int64()),
+        ("published_at", pa.timestamp("us")),
+        ("definition", pa.string()),
+        ("views", pa.map_(pa.string(), pa.string())),
+    ]
+)
 
 
 @dataclass(frozen=True)
 class Published:
-    """A ledger row, in the order of its columns; when it was published only the table says."""
+    """A ledger row; when it was published only the table says."""
 
     table: str
     day: date
@@ -37,6 +52,19 @@ class Published:
     input_hash: str
     code_version: str
     run_id: str
+    definition: str = ""
+    """Of its columns, by id."""
+    views: Mapping[str, str] = field(default_factory=dict)
+    """The digest of each part that a later step reads, by the name of the part."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What somebody reads of a table: columns, what is declared of them today, and the names of the parts selected (none: all)."""
+
+    columns: tuple[Column, ...]
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,22 +80,30 @@ class Extent:
 class Ledger:
     """What is published, by table and day, as of one moment."""
 
-    def __init__(self, entries: Iterable[Published]) -> None:
+    def __init__(self, entries: Iterable[Published], definitions: Iterable[Definition] = ()) -> None:
         self._by_table: dict[str, dict[date, Published]] = {}
         for entry in entries:
             self._by_table.setdefault(entry.table, {})[entry.day] = entry
+        self.definitions = {definition.id: definition for definition in definitions}
 
     @classmethod
     def read(cls, connection: duckdb.DuckDBPyConnection, tables: Iterable[str] | None = None) -> Ledger:
         """The ledger as `connection` sees it; empty where nothing was published yet."""
-        if not table_exists(connection, LEDGER):
+        stored = stored_columns(connection)
+        if LEDGER not in stored:
             return cls([])
-        columns = "table_name, partition_date, row_count, content_hash, input_hash, code_version, run_id"
+        is_new = stored[LEDGER].keys() >= LATER_COLUMNS.keys()
+        columns = "table_name, partition_date, row_count, content_hash, input_hash, code_version, run_id, " + (
+            "definition, coalesce(views, MAP {})" if is_new else "NULL, MAP {}"
+        )
         names = None if tables is None else list(tables)
         rows = connection.execute(
             f"SELECT {columns} FROM {LEDGER_TABLE} WHERE $1 IS NULL OR list_contains($1, table_name)", [names]
         ).fetchall()
-        return cls(Published(*row) for row in rows)
+        older = {table: from_ddl(stored.get(table, {})) for table in {row[0] for row in rows if row[7] is None}}
+        entries = (Published(*row[:7], row[7] or older[row[0]].id, row[8]) for row in rows)  # type: ignore[call-arg]
+        definitions = read_definitions(connection) if DEFINITIONS in stored else ()
+        return cls(entries, (*definitions, *older.values()))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ledger) and self._by_table == other._by_table
@@ -81,6 +117,33 @@ class Ledger:
         """None where nothing of the table is published."""
         days = self.of(table)
         return Extent(len(days), min(days), max(days), sum(entry.rows for entry in days.values())) if days else None
+
+    def definition(self, entry: Published) -> Definition | None:
+        """Of the partition's columns; None where nobody noted it."""
+        return self.definitions.get(entry.definition)
+
+    def by_definition(self, contract: Contract) -> dict[Definition, list[date]]:
+        """The published days of a table by the columns they were published with; those of the contract if nobody noted them."""
+        found: dict[Definition, list[date]] = {}
+        for day, entry in self.of(contract.table).items():
+            found.setdefault(self.definition(entry) or Definition.of(contract), []).append(day)
+        return found
+
+    def as_read(self, needs: Mapping[str, Need]) -> Ledger:
+        """The ledger as a reader sees it: partitions that have what it needs, by the digests of the parts it reads.
+
+        A partition that lacks a needed column, or has it with another meaning, is as if it were not published. One without
+        the digest of a part keeps its content hash, which changes at least as often.
+        """
+        seen: list[Published] = []
+        for table, need in needs.items():
+            served = {id: not known.lacking(need.columns, need.meanings) for id, known in self.definitions.items()}
+            for entry in self.of(table).values():
+                if served.get(entry.definition, True):
+                    digests = [f"{view}:{entry.views.get(view)}" for view in need.views if view in entry.views]
+                    is_known = need.views and len(digests) == len(need.views)
+                    seen.append(replace(entry, content_hash="|".join(digests)) if is_known else entry)
+        return Ledger(seen, self.definitions.values())
 
     def rows(self, table: str, day: date) -> int:
         entry = self.of(table).get(day)
@@ -101,7 +164,7 @@ class Ledger:
             for day in days:
                 own = window.of(DayRange(day, day), calendar_start)
                 if window.closes and (horizon := window.horizon(day, published)) is not Horizon.CLOSED:
-                    own = DayRange(own.first, day)
+                    own = DayRange(own.first, day + timedelta(days=window.late))
                     totals[day] += _digest(table, day, horizon.name) if horizon is Horizon.GAP else NO_INPUT
                 low, high = (own.first - span.first).days, (own.last - span.first).days + 1
                 totals[day] += running[high] - running[low]
@@ -120,16 +183,40 @@ def table_exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return bool(found)
 
 
+def ensure_ledger(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the ledger, or give that of an older release its later columns.
+
+    Called before the transaction writes to it: DuckDB 1.5 commits no ALTER of a table that follows other changes of it.
+    """
+    run(connection, LEDGER_DDL)
+    there = stored_columns(connection)[LEDGER]
+    for name, data_type in LATER_COLUMNS.items():
+        if name not in there:
+            run(connection, f"ALTER TABLE {LEDGER_TABLE} ADD COLUMN {name} {data_type}")
+
+
 def record(connection: duckdb.DuckDBPyConnection, table: str, days: DayRange, entries: list[Published]) -> datetime:
     """Replace the ledger rows of `table` on `days`. Gives the `published_at` they bear."""
-    run(connection, LEDGER_DDL)
     run(
         connection,
         f"DELETE FROM {LEDGER_TABLE} WHERE table_name = ? AND partition_date BETWEEN ? AND ?",
         [table, days.first, days.last],
     )
     now = datetime.now(timezone.utc).replace(tzinfo=None)
-    columns = zip(*(astuple(entry) for entry in entries), strict=True)
-    lists = ", ".join(["unnest(?)"] * len(fields(Published)))
-    run(connection, f"INSERT INTO {LEDGER_TABLE} SELECT *, ? FROM (SELECT {lists})", [now, *map(list, columns)])
+    rows = [
+        {
+            "table_name": entry.table,
+            "partition_date": entry.day,
+            "row_count": entry.rows,
+            "content_hash": entry.content_hash,
+            "input_hash": entry.input_hash,
+            "code_version": entry.code_version,
+            "run_id": entry.run_id,
+            "published_at": now,
+            "definition": entry.definition,
+            "views": list(entry.views.items()),
+        }
+        for entry in entries
+    ]
+    insert_by_name(connection, LEDGER, pa.Table.from_pylist(rows, _ROWS))
     return now

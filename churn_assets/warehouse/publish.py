@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,15 +14,18 @@ import pyarrow as pa
 
 from churn_assets.calendar import DayRange, Window
 from churn_assets.contracts import Contract
-from churn_assets.errors import ChurnError, RefusedFrame
+from churn_assets.errors import RefusedFrame
 from churn_assets.settings import SourceName
 from churn_assets.warehouse.arrivals import LandedFiles, record_arrivals
+from churn_assets.warehouse.change import change_in_place
 from churn_assets.warehouse.content_hash import PartitionHashes
-from churn_assets.warehouse.frames import SCHEMA, create_table, insert_by_name, qualified, quoted, run, to_arrow
+from churn_assets.warehouse.definitions import Definition, record_definition
+from churn_assets.warehouse.frames import insert_by_name, qualified, quoted, run, to_arrow
 from churn_assets.warehouse.gate import admit
-from churn_assets.warehouse.ledger import Ledger, Published, record, table_exists
+from churn_assets.warehouse.ledger import Ledger, Published, record
 from churn_assets.warehouse.progress import tell
 from churn_assets.warehouse.restatements import record_restatements, replaced_by
+from churn_assets.warehouse.selection import Selection
 
 InputHashes = Callable[[duckdb.DuckDBPyConnection], Mapping[date, str]]
 """Hash of the inputs of each day, asked inside the transaction after the last block."""
@@ -48,6 +51,10 @@ class Publication:
     """Of a table that is read from files."""
     outcome: str | None = None
     """A column of yes, no or null of which a restatement says how its values changed."""
+    definition: Definition | None = None
+    """Versions of its columns (None: nothing is known but their types)."""
+    views: Sequence[Selection] = ()
+    """The parts of the table that are read by themselves: each has a digest of its own."""
 
 
 def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> list[Published]:
@@ -56,11 +63,12 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
     Raises RefusedFrame where a block breaks the contract or strays from the days; nothing is then published.
     """
     contract, days = publication.contract, publication.days
-    ensure_table(connection, contract)
-    published = Ledger.read(connection, [contract.table]).of(contract.table)
-    before = replaced_by(connection, published, contract.table, days)
+    definition = publication.definition or Definition.of(contract)
+    change_in_place(connection, contract)
+    record_definition(connection, contract.table, definition)
+    before = replaced_by(connection, Ledger.read(connection, [contract.table]), contract.table, days)
     delete_days(connection, contract, days)
-    hashes = PartitionHashes(contract)
+    hashes = PartitionHashes(contract, publication.views)
     told = 0
     for block in _stored_behind(connection, contract, publication.blocks):
         admit(contract, block, days)
@@ -79,6 +87,8 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
             input_hash=inputs[day],
             code_version=publication.code_version,
             run_id=publication.run_id,
+            definition=definition.id,
+            views=hashes.views(day),
         )
         for day in days
     ]
@@ -90,23 +100,6 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
     )
     tell(contract.table, len(days) - told)
     return entries
-
-
-def ensure_table(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """Create the table by its contract. Raises ChurnError where it exists with other columns or types."""
-    run(connection, f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    if not table_exists(connection, contract.table):
-        run(connection, create_table(contract))
-        return
-    stored = connection.execute(
-        "SELECT column_name, data_type, is_nullable FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?",
-        [SCHEMA, contract.table],
-    ).fetchall()
-    if set(stored) != {(c.name, c.kind.duckdb_type, c.nullable) for c in contract.columns}:
-        raise ChurnError(
-            f"Table {SCHEMA}.{contract.table} was made by another contract (an id_type changed, or an older version); "
-            "move the warehouse file away and run 'churn-assets backfill'."
-        )
 
 
 def delete_days(connection: duckdb.DuckDBPyConnection, contract: Contract, days: DayRange) -> None:

@@ -21,8 +21,9 @@ from churn_assets.contracts import Contract
 from churn_assets.settings import SourceName
 from churn_assets.warehouse.arrivals import arrived_since
 from churn_assets.warehouse.content_hash import row_hashes
+from churn_assets.warehouse.definitions import Definition, stored_columns
 from churn_assets.warehouse.frames import SCHEMA, insert_by_name, qualified, quoted, run
-from churn_assets.warehouse.ledger import LEDGER_TABLE, Published, table_exists
+from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, Published, table_exists
 from churn_assets.warehouse.reading import read_days
 
 RESTATEMENTS = "restatements"
@@ -34,7 +35,8 @@ RESTATEMENTS_DDL = f"""CREATE TABLE IF NOT EXISTS {RESTATEMENTS_TABLE} (
     rows_added BIGINT, labels_before STRUCT(churned BIGINT, stayed BIGINT, unknown BIGINT),
     labels_after STRUCT(churned BIGINT, stayed BIGINT, unknown BIGINT))"""
 """`replaced_at` is when the version was published that was replaced; `files` changed a landing day since then that the
-partition stems from. A row that changed is one removed and one added; both are null where they were not counted.
+partition stems from. A row that changed is one removed and one added; both are null where they were not counted, or where the
+table had other columns before. So are labels of a version that did not have the column.
 """
 NO_LABELS = {"churned": 0, "stayed": 0, "unknown": 0}
 _LABELS = pa.struct([(name, pa.int64()) for name in NO_LABELS])
@@ -55,20 +57,27 @@ COMPARED_ROWS = 500_000
 
 @dataclass(frozen=True)
 class Replaced:
-    """A published version of a partition, and when it was published."""
+    """A published version of a partition, the definition of its columns, and when it was published."""
 
     entry: Published
+    definition: Definition | None
     published_at: datetime
+
+    def has_columns_of(self, contract: Contract) -> bool:
+        """Whether its rows can be compared with rows of the contract."""
+        own = self.definition.contract(contract) if self.definition else None
+        return own is not None and Definition.of(own) == Definition.of(contract)
 
 
 def replaced_by(
-    connection: duckdb.DuckDBPyConnection, before: Mapping[date, Published], table: str, days: DayRange
+    connection: duckdb.DuckDBPyConnection, ledger: Ledger, table: str, days: DayRange
 ) -> dict[date, Replaced]:
-    """The published versions of `table` that are about to be replaced; `before` is the ledger's word on them."""
+    """The published versions of `table` that are about to be replaced, by the ledger's word on them."""
+    before = ledger.of(table)
     if not before:
         return {}
     times = published_times(connection, table)
-    return {day: Replaced(before[day], times[day]) for day in days if day in before}
+    return {day: Replaced(before[day], ledger.definition(before[day]), times[day]) for day in days if day in before}
 
 
 def published_times(connection: duckdb.DuckDBPyConnection, table: str) -> dict[date, datetime]:
@@ -97,10 +106,12 @@ def record_restatements(
     if not restated:
         return
     files = arrived_since(connection, landed, {entry.day: before[entry.day].published_at for entry in restated})
+    comparable = [entry for entry in restated if before[entry.day].has_columns_of(contract)]
     with connection.cursor() as aside:
-        compared = dict(_compared(aside, connection, contract, before, restated))
-        labels_before = _outcomes(aside, contract, outcome, restated)
-        labels_after = _outcomes(connection, contract, outcome, restated)
+        compared = dict(_compared(aside, connection, contract, before, comparable))
+        had_outcome = [entry.day for entry in restated if _has_outcome(before[entry.day], contract, outcome)]
+        labels_before = _outcomes(aside, contract, outcome, had_outcome)
+        labels_after = _outcomes(connection, contract, outcome, [entry.day for entry in restated])
     rows = [
         {
             "table_name": entry.table,
@@ -114,8 +125,8 @@ def record_restatements(
             "rows_after": entry.rows,
             "rows_removed": compared.get(entry.day, (None, None))[0],
             "rows_added": compared.get(entry.day, (None, None))[1],
-            "labels_before": labels_before.get(entry.day, NO_LABELS if outcome else None),
-            "labels_after": labels_after.get(entry.day, NO_LABELS if outcome else None),
+            "labels_before": labels_before.get(entry.day),
+            "labels_after": labels_after.get(entry.day),
         }
         for entry in restated
     ]
@@ -148,23 +159,28 @@ def _compared(
 
 def _hashed(connection: duckdb.DuckDBPyConnection, contract: Contract, days: DayRange, copies: int) -> pd.DataFrame:
     columns = tuple(column.name for column in contract.columns if not column.provenance or column.name == contract.day)
-    rows = read_days(connection, contract, days, columns=columns)
+    rows = read_days(connection, contract, days, columns=columns, without=())
     return pd.DataFrame({"day": rows[contract.day], "row": row_hashes(contract, rows), "copies": copies})
 
 
+def _has_outcome(replaced: Replaced, contract: Contract, outcome: str | None) -> bool:
+    own = replaced.definition.by_name.get(outcome) if outcome and replaced.definition else None
+    return own is not None and own.has_kind_of(contract.column(own.name))
+
+
 def _outcomes(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, outcome: str | None, restated: Sequence[Published]
+    connection: duckdb.DuckDBPyConnection, contract: Contract, outcome: str | None, days: Sequence[date]
 ) -> dict[date, dict[str, Any]]:
-    """Of each restated day, in how many rows the column is true, false and null."""
-    if outcome is None or not table_exists(connection, contract.table):
+    """For each day in how many rows the column is true, false and null; nothing where there is no such column."""
+    if outcome is None or outcome not in stored_columns(connection).get(contract.table, {}):
         return {}
     day, column = quoted(contract.day), quoted(outcome)
     counted = connection.execute(
         f"SELECT {day}, count(*) FILTER ({column}), count(*) FILTER (NOT {column}), count(*) FILTER ({column} IS NULL) "
         f"FROM {qualified(contract.table)} WHERE list_contains(?, {day}) GROUP BY 1",
-        [[entry.day for entry in restated]],
+        [list(days)],
     ).fetchall()
-    return {at: dict(zip(NO_LABELS, counts, strict=True)) for at, *counts in counted}
+    return dict.fromkeys(days, NO_LABELS) | {at: dict(zip(NO_LABELS, counts, strict=True)) for at, *counts in counted}
 
 
 @dataclass(frozen=True)

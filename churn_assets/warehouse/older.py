@@ -1,0 +1,107 @@
+"""Days that were published without a column somebody wants to read, or with another meaning of it.
+
+The table holds nulls or other things there, which must not pass for values. A backfill replaces such days.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from datetime import date
+
+import duckdb
+
+from churn_assets.calendar import DayRange, contiguous
+from churn_assets.contracts import Column, Contract
+from churn_assets.errors import OlderDefinition
+from churn_assets.warehouse.definitions import (
+    DEFINITIONS,
+    DEFINITIONS_TABLE,
+    UNKNOWN,
+    definition_of,
+    stored_columns,
+)
+from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, Ledger
+
+MOST_SHOWN = 3
+
+
+def older_days(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    columns: Iterable[Column] | None = None,
+    days: Collection[date] | DayRange | None = None,
+) -> dict[date, list[str]]:
+    """Published days (of `days`; None: all) that do not serve `columns` (None: all of the contract's), and which they lack.
+
+    A column whose meaning is not the same on all of the days is lacking on those with the rarer ones.
+    """
+    wanted = tuple(contract.columns if columns is None else columns)
+    if _all_serve(connection, contract, wanted, days):
+        return {}
+    ledger = Ledger.read(connection, [contract.table])
+    published = {
+        day: known
+        for day, entry in ledger.of(contract.table).items()
+        if (days is None or day in days) and (known := ledger.definition(entry)) is not None
+    }
+    meanings = {}
+    for column in wanted:
+        told = Counter(own.meaning for known in published.values() if (own := known.by_name.get(column.name)))
+        del told[UNKNOWN]
+        meanings[column.name] = told.most_common(1)[0][0] if told else UNKNOWN
+    lacking = {known: known.lacking(wanted, meanings) for known in {*published.values()}}
+    return {day: lacking[known] for day, known in published.items() if lacking[known]}
+
+
+def _all_serve(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    columns: tuple[Column, ...],
+    days: Collection[date] | DayRange | None,
+) -> bool:
+    """Whether all days are known to be of one definition, which has the columns. Asked first: it takes no look at each day."""
+    stored = stored_columns(connection)
+    if LEDGER not in stored or (days is not None and not days):
+        return True
+    if DEFINITIONS not in stored:
+        return False
+    span = (date.min, date.max) if days is None else (min(days), max(days))
+    found = connection.execute(
+        f"SELECT DISTINCT d.columns FROM {LEDGER_TABLE} l LEFT JOIN {DEFINITIONS_TABLE} d USING (table_name, definition) "
+        "WHERE l.table_name = ? AND l.partition_date BETWEEN ? AND ?",
+        [contract.table, *span],
+    ).fetchall()
+    return not found or (
+        len(found) == 1 and found[0][0] is not None and not definition_of(found[0][0]).lacking(columns, {})
+    )
+
+
+def refuse_older(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    columns: Iterable[Column] | None = None,
+    days: Collection[date] | DayRange | None = None,
+) -> None:
+    """Raise OlderDefinition where one of the published days does not serve the columns."""
+    if older := older_days(connection, contract, columns, days):
+        raise OlderDefinition(
+            f"{contract.table} holds days of an older definition, {which_days(older)}: {lacked_columns(older)} there; "
+            "run 'churn-assets backfill' first."
+        )
+
+
+def which_days(days: Iterable[date]) -> str:
+    """Days in words; of many ranges the first ones."""
+    ranges = [str(span) for span in contiguous(days)]
+    return ", ".join(ranges[:MOST_SHOWN]) + (
+        f" and {len(ranges) - MOST_SHOWN} more" if len(ranges) > MOST_SHOWN else ""
+    )
+
+
+def lacked_columns(older: dict[date, list[str]]) -> str:
+    """Which columns are missing, in words."""
+    names = list(dict.fromkeys(name for lacking in older.values() for name in lacking))
+    more = f" and {len(names) - MOST_SHOWN} more columns" if len(names) > MOST_SHOWN else ""
+    verb = "are" if len(names) > 1 else "is"
+    return f"{', '.join(names[:MOST_SHOWN])}{more} {verb} missing or of another meaning"
