@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
@@ -197,7 +197,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+        # The folder first: a declaration is looked for there while the rest is judged.
+        given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        folder = InitSettingsSource(settings_cls, {key: given[key] for key in ("data_dir",) if key in given})
+        return folder, env_settings, init_settings
 
     @classmethod
     def load(cls, data_dir: Path | str | None = None) -> Settings:
@@ -212,7 +215,7 @@ class Settings(BaseSettings):
         if unknown:
             raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
         try:
-            settings = cls(**written).model_copy(update={"data_dir": folder})
+            settings = cls(**written, data_dir=folder)
         except ValidationError as error:
             wrong = "; ".join(map(_said, error.errors()))
         else:
