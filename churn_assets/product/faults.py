@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from churn_assets.product.clauses import Fault
 from churn_assets.product.entries import KINDS
 from churn_assets.product.faults_of_inputs import input_faults
+from churn_assets.product.faults_of_made_users import faults_of_attributes
 from churn_assets.product.faults_of_outputs import output_faults
 from churn_assets.product.measures import parts_of
 from churn_assets.product.reserved import COLUMNS, EXTRA, LABEL_PREFIX, TAKEN
-from churn_assets.product.users_of_events import faults_of_attributes
 
 if TYPE_CHECKING:
     from churn_assets.product.product import Product

@@ -14,10 +14,10 @@ from churn_assets.errors import ChurnError
 from churn_assets.product.entries import KINDS
 from churn_assets.product.functions import find_function, module_path
 from churn_assets.product.implied import with_implied_properties
+from churn_assets.product.implied_by_attributes import with_properties_of_attributes
 from churn_assets.product.merge import TABLES, Layer, merged
 from churn_assets.product.messages import entry
 from churn_assets.product.product import Product, UsersAre, refusal
-from churn_assets.product.users_of_events import with_properties_of_attributes
 
 if sys.version_info >= (3, 11):
     import tomllib
