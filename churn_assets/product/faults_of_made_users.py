@@ -10,8 +10,6 @@ from churn_assets.product.clauses import Fault
 if TYPE_CHECKING:
     from churn_assets.product.product import Product
 
-TYPES: Mapping[str, str] = {"date": "text"}
-"""Attribute type -> type of the property it implies, where that has another name. A bare date is no instant, but a text."""
 TYPES: Mapping[str, tuple[str, ...]] = {
     "label": ("label", "text"),
     "flag": ("flag", "label", "text"),

@@ -8,7 +8,8 @@ from dataclasses import replace
 from churn_assets.product.entries import Attribute, EventType, Property
 from churn_assets.product.product import Product, refusal
 
-IMPLIED_
+IMPLIED_TYPES: Mapping[str, str] = {"date": "text"}
+"""Attribute type -> type of the property it implies, where that has another name. A bare date is no instant, but a text."""
 
 
 def with_properties_of_attributes(product: Product) -> Product:
