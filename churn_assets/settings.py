@@ -18,13 +18,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
 from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
-from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, read_product
+from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, UsersAre, read_product
 from churn_assets.product.read import TABLES
 from churn_assets.training_settings import TrainingSettings
 
@@ -38,6 +38,7 @@ SETTINGS_FILE = "churn.toml"
 MEBIBYTE = 1024 * 1024
 
 SourceName = Literal["users", "events"]
+IdType = Literal["integer", "string"]
 SOURCES: tuple[SourceName, ...] = ("users", "events")
 
 
@@ -72,7 +73,7 @@ class SourceSettings(BaseModel):
     """Zone of timestamps that carry no offset. None: the deployment's zone."""
     timestamp_format: str = "iso8601"
     """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
-    id_type: Literal["integer", "string"] = "integer"
+    id_type: IdType = "integer"
     schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
     columns: dict[str, Names] = Field(default_factory=dict)
     """Contract column -> names it may have at the source."""
@@ -91,6 +92,8 @@ class UsersSettings(SourceSettings):
 
     from_events: bool = False
     """No users are delivered: each id seen in an accepted event is a user."""
+    valid_from: Names = ()
+    """Column that dates a user's versions, by the names it may have at the source. None: a version counts from its landing on."""
 
 
 class EventsSettings(SourceSettings):
@@ -105,13 +108,6 @@ class Sources(BaseModel):
 
     users: UsersSettings = UsersSettings()
     events: EventsSettings = EventsSettings()
-
-
-class _WithoutFolder(EnvSettingsSource):
-    """The environment but for the folder, which whoever makes settings decides."""
-
-    def __call__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__call__().items() if name != "data_dir"}
 
 
 class Settings(BaseSettings):
@@ -177,6 +173,21 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sources_do_not_contradict_themselves(self) -> Settings:
+        users, events = self.sources.users, self.sources.events
+        if events.event_id_from and "event_id" in events.columns:
+            raise ValueError(
+                "sources.events: columns names event_id, which event_id_from makes of others; keep one of them"
+            )
+        if users.from_events and users.valid_from:
+            raise ValueError("sources.users: valid_from dates users that from_events does not read; keep one of them")
+        if users.from_events and (users.columns or users.values):
+            raise ValueError(
+                "sources.users: columns and values are for users that from_events does not read; say it under sources.events"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -186,9 +197,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # The folder is the caller's: a declaration is read from it as soon as the settings are made.
-        init_settings.init_kwargs.setdefault("data_dir", default_data_dir())  # type: ignore[attr-defined]
-        return _WithoutFolder(settings_cls), init_settings
+        return env_settings, init_settings
 
     @classmethod
     def load(cls, data_dir: Path | str | None = None) -> Settings:
@@ -203,7 +212,7 @@ class Settings(BaseSettings):
         if unknown:
             raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
         try:
-            settings = cls(**written, data_dir=folder)
+            settings = cls(**written).model_copy(update={"data_dir": folder})
         except ValidationError as error:
             wrong = "; ".join(map(_said, error.errors()))
         else:
@@ -218,12 +227,28 @@ class Settings(BaseSettings):
     def declaration(self) -> Product:
         """What the product has. Raises ChurnError where a declaration cannot be right."""
         more = {table: entries for table in TABLES if (entries := getattr(self, table))}
-        product = read_product(self.product, self.data_dir, more)
+        product = read_product(self.product, self.data_dir, more, users_are=self.users_are)
         return _with_given_values(product, self.sources.users.model_extra or {})
 
     def unknown_names(self) -> Iterator[str]:
         """A sentence for each name under `[labels]` that the product does not have. Raises ChurnError as `declaration` does."""
         return unknown_names(self.labels, self.declaration, self.sources.events.event_types)
+
+    @property
+    def users_are(self) -> UsersAre:
+        """Where users come from."""
+        users = self.sources.users
+        return "from_events" if users.from_events else "dated" if users.valid_from else "delivered"
+
+    @property
+    def landed_sources(self) -> tuple[SourceName, ...]:
+        """The sources that deliver files."""
+        return ("events",) if self.sources.users.from_events else SOURCES
+
+    @property
+    def event_id_type(self) -> IdType:
+        """Type of the ids of events; made ones are texts."""
+        return "string" if self.sources.events.event_id_from else self.sources.events.id_type
 
     def source(self, name: SourceName) -> SourceSettings:
         return self.sources.users if name == "users" else self.sources.events

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from churn_assets.errors import RefusedFile
 from churn_assets.product import Product
-from churn_assets.settings import EventsSettings, SourceName, SourceSettings
+from churn_assets.product.reserved import VALID_FROM
+from churn_assets.settings import EventsSettings, SourceName, SourceSettings, UsersSettings
 
 Refuse = Callable[[str], RefusedFile]
 _LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z_ .-]{0,39}")
+EVENT_ID = "event_id"
 NO_COLUMN = "extra"
 """Aliases given to it are no contract column, though they may be named like one."""
 MOST_COLUMNS = 2000
@@ -73,7 +75,8 @@ class Binder:
         self._known: dict[str, tuple[str, str | None]] = {name: (name, name) for name in columns}
         for alias in settings.columns.get(NO_COLUMN, ()):
             self._known[alias.strip().casefold()] = (alias.strip(), None)
-        for column, aliases in {**product.aliases(source), **settings.columns}.items():
+        given = {VALID_FROM: settings.valid_from} if isinstance(settings, UsersSettings) and settings.valid_from else {}
+        for column, aliases in {**product.aliases(source), **given, **settings.columns}.items():
             if column == NO_COLUMN:
                 continue
             if column not in columns:
@@ -178,7 +181,7 @@ class Binder:
 def required_columns(product: Product, source: SourceName, settings: SourceSettings) -> tuple[str, ...]:
     """Columns that each file of the source must have. An id that is made of other columns is none."""
     is_made = isinstance(settings, EventsSettings) and settings.event_id_from
-    return tuple(name for name in product.required_columns(source) if not (is_made and name == "event_id"))
+    return tuple(name for name in product.required_columns(source) if not (is_made and name == EVENT_ID))
 
 
 def header_repairs(matches: Sequence[Match]) -> int:

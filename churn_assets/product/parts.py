@@ -15,6 +15,13 @@ def for_cleaning(product: Product, source: str) -> Product:
     return replace(bare, properties=(), event_types=()) if source == "users" else replace(bare, attributes=())
 
 
+def for_made_users(product: Product) -> Product:
+    """The attributes, and the properties they come from, where users are made from events."""
+    sources = {source.name for source in product.attribute_sources.values()}
+    bare = replace(product, name="", measures=(), features=(), event_types=(), functions={})
+    return replace(bare, properties=tuple(entry for entry in product.properties if entry.name in sources))
+
+
 def for_days(product: Product) -> Product:
     """The measures, parts of means among them, and the properties and attributes that they look at."""
     measures = tuple(

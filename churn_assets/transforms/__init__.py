@@ -14,9 +14,10 @@ from churn_assets.transforms.labels_event import churn_labels_by_event
 from churn_assets.transforms.labels_lapse import churn_labels_by_lapse
 from churn_assets.transforms.outcomes import Cleaned
 from churn_assets.transforms.retention import retention_cohorts
-from churn_assets.transforms.rules import CleaningRules, cleaning_rules
+from churn_assets.transforms.rules import CleaningRules, cleaning_rules, rules_of_made_users
 from churn_assets.transforms.training import sampled_days, split_by_time, training_rows
 from churn_assets.transforms.user_days import unmatched_events, user_daily, user_day_grid
+from churn_assets.transforms.users_from_events import users_from_events
 
 __all__ = [
     "Cleaned",
@@ -30,6 +31,7 @@ __all__ = [
     "feature_catalogue",
     "growth_daily",
     "retention_cohorts",
+    "rules_of_made_users",
     "sampled_days",
     "split_by_time",
     "training_rows",
@@ -37,4 +39,5 @@ __all__ = [
     "user_daily",
     "user_day_grid",
     "user_features",
+    "users_from_events",
 ]
