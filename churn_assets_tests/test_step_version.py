@@ -238,7 +238,7 @@ class Plain:
     "value",
     [Plain(3), Plain(Plain("x")), Colour.RED, {"a": {1, 2}}, frozenset("xyz"), re.compile("a+"), date(2026, 1, 1), halved,
      functools.partial(halved, 3), Plain, pd.DataFrame, len, Rules((1.0,)), [lambda x: x in {"b", "a"}]],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_no_address_is_in_what_is_described(value: object) -> None:
     ((text,), _) = described(value)
