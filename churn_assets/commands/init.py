@@ -17,10 +17,10 @@ from churn_assets.commands.display import console
 from churn_assets.commands.options import users_and_events
 from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.files import replace_content
-from churn_assets.settings import SETTINGS_FILE, Settings, SourceName, default_data_dir
 
 if TYPE_CHECKING:
     from churn_assets.inspection import Chosen, Guess, Looked
+    from churn_assets.settings import SourceName
 
 MOST_REHEARSED_ROWS = 50_000
 """A larger dump is not read a second time by the readers of `land`."""
@@ -36,6 +36,7 @@ def init(data: Path | None, paths: tuple[Path, ...], replace: bool) -> None:
     Each is a file or a folder of files: CSV, JSON Lines or Parquet, gzipped or not.
     """
     from churn_assets.inspection import Chosen, churn_toml, guess, look
+    from churn_assets.settings import SETTINGS_FILE, default_data_dir
 
     folder = Path(data or default_data_dir())
     place = folder / SETTINGS_FILE
@@ -89,6 +90,7 @@ def _asked(guessed: Guess) -> Chosen:
 def _rehearsed(text: str, users: Looked | None, events: Looked) -> str | None:
     """The sentence with which `land` would refuse the dump under these settings, if it would and the dump is not too large."""
     from churn_assets.landing.dump_file import read_dump_file
+    from churn_assets.settings import SETTINGS_FILE, Settings
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / SETTINGS_FILE).write_text(text, encoding="utf-8")
