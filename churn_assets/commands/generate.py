@@ -72,6 +72,7 @@ def write_world(data: Path | None, *, start: date, days: int, product: str | Non
     with days_bar("Generating", days) as on_day:
         world = generate_world(
             settings.landing_dir,
+            product=settings.declaration,
             start=start,
             days=days,
             on_day=on_day,

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from churn_assets.errors import RefusedFile
 from churn_assets.product import Product
-from churn_assets.settings import EventsSettings, SourceName, SourceSettings
+from churn_assets.product.reserved import VALID_FROM
+from churn_assets.settings import EventsSettings, SourceName, SourceSettings, UsersSettings
 
 Refuse = Callable[[str], RefusedFile]
 _LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z_ .-]{0,39}")
+EVENT_ID = "event_id"
 NO_COLUMN = "extra"
 """Aliases given to it are no contract column, though they may be named like one."""
 MOST_COLUMNS = 2000
@@ -67,12 +69,14 @@ class Binder:
     def __init__(self, source: SourceName, settings: SourceSettings, product: Product, refuse: Refuse) -> None:
         self.source, self.settings, self.refuse = source, settings, refuse
         self.required, self._optional = required_columns(product, source, settings), product.optional_columns(source)
+        self._read_by_paths = product.path_columns(source)
         columns = (*self.required, *self._optional)
         self._columns = frozenset(columns)
         self._known: dict[str, tuple[str, str | None]] = {name: (name, name) for name in columns}
         for alias in settings.columns.get(NO_COLUMN, ()):
             self._known[alias.strip().casefold()] = (alias.strip(), None)
-        for column, aliases in {**product.aliases(source), **settings.columns}.items():
+        given = {VALID_FROM: settings.valid_from} if isinstance(settings, UsersSettings) and settings.valid_from else {}
+        for column, aliases in {**product.aliases(source), **given, **settings.columns}.items():
             if column == NO_COLUMN:
                 continue
             if column not in columns:
@@ -116,7 +120,7 @@ class Binder:
         inside = {path.column for path in nested}
         renamed = [(m.name, m.column) for m in matches if m.column is not None and m.is_renamed]
         drift = Drift(
-            added=tuple(name for name, _ in extra),
+            added=tuple(name for name, _ in extra if name.casefold() not in self._read_by_paths),
             missing=tuple(name for name in self._optional if name not in columns and name not in inside),
             renamed=(*renamed, *((path.name, path.column) for path in nested)),
         )
@@ -177,7 +181,7 @@ class Binder:
 def required_columns(product: Product, source: SourceName, settings: SourceSettings) -> tuple[str, ...]:
     """Columns that each file of the source must have. An id that is made of other columns is none."""
     is_made = isinstance(settings, EventsSettings) and settings.event_id_from
-    return tuple(name for name in product.required_columns(source) if not (is_made and name == "event_id"))
+    return tuple(name for name in product.required_columns(source) if not (is_made and name == EVENT_ID))
 
 
 def header_repairs(matches: Sequence[Match]) -> int:

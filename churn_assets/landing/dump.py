@@ -56,7 +56,8 @@ def land_dump(
     """Split the dump into `settings.landing_dir` and write the calendar into churn.toml where it is not set.
 
     Each of `users` and `events` is a file, or a folder of files; `users` is None where [sources.users] from_events is set.
-    An event lands on its business day, a user on its signup date; outside the calendar (`start`..`end`, else that of
+    An event lands on its business day, a user on its signup date, or its valid_from where versions are dated; outside the
+    calendar (`start`..`end`, else that of
     the settings, else first to last event) on its nearest day; without a usable date on its first day (of JSON Lines: the
     first that has a line to bind it to). Raises
     ChurnError, with the landing as it was unless the disk gave out while days were moved into place.

@@ -104,7 +104,13 @@ def _fitted(
 
 def _attribute(shipped: MadeAttribute | None, declared: Attribute, product: Product) -> MadeAttribute:
     known = {entry.name for entry in product.attributes}
-    if shipped and set(shipped.where) <= known:
+    is_sold = (
+        declared.type != "label"
+        or declared.values is None
+        or shipped is None
+        or set(shipped.values) <= set(declared.values)
+    )
+    if shipped and is_sold and set(shipped.where) <= known:
         return shipped
     return MadeAttribute(name=declared.name, values=plain_values(declared, product))
 
@@ -122,7 +128,21 @@ def _properties(base: World, attributes: dict[str, MadeAttribute], product: Prod
             continue
         needing = [e.name for e in types if name in e.needs or (e.name not in base.events and e.name in keeping)]
         on = [event for event in entry.on if event in keeping]
-        yield entry.model_copy(update={"on": (*on, *(event for event in needing if event not in on))})
+        more = [event for event in needing if event not in on]
+        yield (_always(entry) if more else entry).model_copy(update={"on": (*on, *more)})
+
+
+def _always(entry: MadeProperty) -> MadeProperty:
+    """The property on every event that it is on, since event types of the deployment's own may need it."""
+    update: dict[str, Any] = {
+        "values": entry.choices,
+        "by": None,
+        "given": {},
+        "of": None,
+        "chance": 1.0,
+        "only_with": None,
+    }
+    return entry.model_copy(update=update)
 
 
 def _still_decided(entry: MadeProperty, attributes: dict[str, MadeAttribute], properties: dict[str, Property]) -> bool:
@@ -133,37 +153,42 @@ def _still_decided(entry: MadeProperty, attributes: dict[str, MadeAttribute], pr
 
 def plain_values(declared: Attribute | Property, product: Product) -> tuple[Scalar, ...]:
     """A few values of a declared entry as a source delivers them, each usable, the first of them a typical one."""
-    wanted = _compared(declared.name, product)
+    wanted = _compared(declared, product)
     if declared.type == "flag":
         return (True, False)
     if declared.type in ("date", "time"):
         return DAYS_AHEAD
     if declared.type in ("number", "integer"):
         scale = declared.scale if isinstance(declared, Property) else 1.0
-        numbers = dict.fromkeys((*_numbers(declared), *map(float, wanted)))
-        return tuple(round(n / scale) if declared.type == "integer" else n / scale for n in numbers)
+        numbers = dict.fromkeys((*_numbers(declared, scale), *(float(value) / scale for value in wanted)))
+        return tuple(map(round, numbers) if declared.type == "integer" else numbers)
     if isinstance(declared, Attribute) and declared.values:
         return declared.values
     labels = [*wanted, *(f"{declared.name}-{letter}" for letter in "abcd")]
     return tuple(dict.fromkeys(_cased(str(label), declared.case) for label in labels))
 
 
-def _numbers(declared: Attribute | Property) -> list[float]:
-    """Some numbers between the limits, above 0 where the limits allow it; whole ones for an integer."""
+def _numbers(declared: Attribute | Property, scale: float) -> list[float]:
+    """Some delivered numbers between the limits, above 0 where the limits allow it; whole before and after scaling for an integer."""
     low, high = declared.limits or (0, MOST)
     low = max(low, min(high - MOST, 0))
     high = min(high, low + MOST)
-    numbers = [low + (high - low) * part / 8 for part in (4, 2, 3, 5, 6)]
+    numbers = [(low + (high - low) * part / 8) / scale for part in (4, 2, 3, 5, 6)]
     if declared.type == "integer":
-        numbers = [min(max(float(round(number)), math.ceil(low)), math.floor(high)) for number in numbers]
-    return list(dict.fromkeys(numbers))
+        whole = [round(round(number * scale) / scale) for number in numbers]
+        whole += [math.ceil(low / scale), math.floor(high / scale)]
+        in_unit = {number: round(number * scale, 9) for number in whole}
+        numbers = [n for n, scaled in in_unit.items() if scaled.is_integer() and low <= scaled <= high] or numbers
+    return [number for number in numbers if number > 0] or numbers
 
 
 def _cased(text: str, case: str) -> str:
     return {"lower": text.lower(), "upper": text.upper()}.get(case, text)
 
 
-def _compared(name: str, product: Product) -> list[Scalar]:
-    """Values that measures compare an entry with."""
+def _compared(declared: Attribute | Property, product: Product) -> list[Scalar]:
+    """Values that measures compare an entry with. Where both have the name, an attribute is meant and no property."""
+    if isinstance(declared, Property) and declared.name in {entry.name for entry in product.attributes}:
+        return []
     conditions = (condition for measure in product.measures for condition in measure.where)
-    return [value for condition in conditions if condition.key == name for value in condition.values]
+    return [value for condition in conditions if condition.key == declared.name for value in condition.values]
