@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from click.testing import CliRunner, Result
@@ -281,12 +282,15 @@ def answered(data: Path, dump: Path, answers: str) -> str:
     ) as process:
         os.close(theirs)
         os.write(ours, answers.encode())
+        alarm = Timer(120, process.kill)  # a question too many would wait for ever
+        alarm.start()
         shown = b""
         try:
             while piece := os.read(ours, 4096):
                 shown += piece
         except OSError:  # how Linux says that the other side has closed
             pass
+        alarm.cancel()
     os.close(ours)
     assert process.returncode == 0, shown.decode()
     return shown.decode()

@@ -161,6 +161,14 @@ def test_with_several_plausible_ids_one_is_taken_and_both_are_named(tmp_path: Pa
     assert 'user_id = ["account_id"]' in chosen
 
 
+def test_a_column_whose_name_has_a_dot_is_found_by_that_name_and_not_by_a_path(tmp_path: Path) -> None:
+    rows = [row.strip() + f",{n % 9}.5\n" for n, row in enumerate(ROWS)]
+    path = written(tmp_path, HEADER.strip() + ",basket.value\n" + "".join(rows))
+    declared = settings_for(tmp_path, path)
+    assert [(entry["name"], entry["aliases"]) for entry in declared.properties] == [("value", ["basket.value"])]
+    assert land_dump(None, path, declared).event_rows == 60
+
+
 # Ids
 
 

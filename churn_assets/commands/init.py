@@ -122,7 +122,7 @@ def _show(guessed: Guess, place: Path) -> None:
         console.print(f"An export of {guessed.export.name}, by its columns.")
     console.print(
         f"{guessed.events.rows_shown.capitalize()} of events, {len(counts):,} event types, "
-        f"{guessed.user_id.column.distinct:,} users by {escape(guessed.user_id.column.shown)}."
+        f"{guessed.user_id.column.distinct:,} users by {escape(guessed.user_id.column.path)}."
     )
     if guessed.times.ambiguous_with:
         console.print(f"[yellow]Day and month are ambiguous: {guessed.times.format} is a guess; see the file.[/yellow]")

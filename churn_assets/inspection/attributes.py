@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from churn_assets.inspection.columns import Column
-from churn_assets.inspection.entries import NO_AMOUNT, PERSONAL, Entry, Proposals
+from churn_assets.inspection.entries import NO_AMOUNT, PERSONAL, Entry, Proposals, source_of
 from churn_assets.inspection.exports import Export
 from churn_assets.inspection.roles import plain_name
 from churn_assets.inspection.times import percent
@@ -49,9 +49,7 @@ def add_attributes(found: Proposals, columns: Iterable[Column]) -> None:
             found.others.append(column.path)
             continue
         name = found.name_of(column.last_key)
-        entry: Entry = {"name": name, "type": kind, "from": column.path, "feature": True}
-        if entry["from"] == name:
-            del entry["from"]
+        entry: Entry = {"name": name, "type": kind, **source_of(column, name), "feature": True}
         if kind == "label":
             entry |= {"missing": "unknown", "case": "keep"}
         found.attributes.append((entry, f"{percent(column.given, column.rows)} given, {column.distinct:,} different"))

@@ -24,8 +24,8 @@ _NUMBER = r"^\s*[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?\s*$"
 class Column:
     """`path` is the column's name, or the way to it through JSON values. `texts` has one entry per row looked at."""
 
-    def __init__(self, path: str, texts: pa.ChunkedArray, shown: str = "") -> None:
-        self.path, self.shown = path, shown or path
+    def __init__(self, path: str, texts: pa.ChunkedArray, *, is_nested: bool = False) -> None:
+        self.path, self.is_nested = path, is_nested
         self.texts = pd.Series(pd.array(texts, dtype=parsing.TEXT))
 
     @property

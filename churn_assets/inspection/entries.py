@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from churn_assets.inspection.columns import Column
 from churn_assets.inspection.roles import plain_name
 
 Entry = dict[str, Any]
@@ -33,6 +34,13 @@ KEYWORDS = {
     *("to", "union", "using", "when", "where", "window", "with"),
 }
 """Of SQL, in which a column of that name would need quotes."""
+
+
+def source_of(column: Column, name: str) -> Entry:
+    """Where an entry of that name finds the column: by its own name, by a path, or by an alias if the name has a dot in it."""
+    if column.path == name:
+        return {}
+    return {"aliases": [column.path]} if "." in column.path and not column.is_nested else {"from": column.path}
 
 
 @dataclass

@@ -24,9 +24,13 @@ class Paths:
 
     columns: dict[str, list[str | None]] = field(default_factory=dict)
     lists: set[str] = field(default_factory=set)
+    tops: set[str] = field(default_factory=set)
+    """Paths that are a key of the row itself."""
 
     def add(self, value: dict[str, Any], row: int, prefix: str = "", depth: int = 1) -> None:
         for key, inside in value.items():
+            if prefix and "." in key:  # no path leads to it
+                continue
             path = f"{prefix}{key}"
             if isinstance(inside, dict):
                 if depth < DEEPEST_PATH:
@@ -39,13 +43,15 @@ class Paths:
                     if len(self.columns) >= MOST_PATHS:
                         continue
                     column = self.columns[path] = []
+                    if not prefix:
+                        self.tops.add(path)
                 column += [None] * (row - len(column))
                 column.append(_plain(inside))
 
     def finished(self, rows: int) -> Iterator[Column]:
         for path, texts in self.columns.items():
             padded = [*map(_valid, texts), *[None] * (rows - len(texts))]
-            yield Column(path, pa.chunked_array([pa.array(padded, pa.string())]))
+            yield Column(path, is_nested=path not in self.tops, texts=pa.chunked_array([pa.array(padded, pa.string())]))
 
 
 def with_objects(named: Iterable[tuple[str, pa.ChunkedArray]]) -> tuple[dict[str, Column], tuple[str, ...]]:

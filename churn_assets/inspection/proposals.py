@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from churn_assets.inspection.attributes import add_attributes, describes_user
 from churn_assets.inspection.columns import Column
-from churn_assets.inspection.entries import NO_AMOUNT, PERSONAL, Entry, Proposals
+from churn_assets.inspection.entries import NO_AMOUNT, PERSONAL, Entry, Proposals, source_of
 from churn_assets.inspection.exports import Export
 from churn_assets.inspection.roles import NAMES as ROLES
 from churn_assets.inspection.roles import plain_name
@@ -74,9 +74,7 @@ def _property(found: Proposals, column: Column, event_type: Column, spelling: Ma
         found.others.append(column.path)
         return
     name = found.name_of(column.last_key)
-    entry: Entry = {"_kind": kind, "name": name, "type": _type(column, kind), "from": column.path}
-    if entry["from"] == name:
-        del entry["from"]
+    entry: Entry = {"_kind": kind, "name": name, "type": _type(column, kind), **source_of(column, name)}
     evidence = f"{percent(column.given, column.rows)} given, {column.distinct:,} different"
     if kind == "numbers" and (bad := column.given - int(column.counts.to_numpy()[column.is_number].sum())):
         entry["bad"] = "null"
