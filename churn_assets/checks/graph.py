@@ -86,7 +86,7 @@ def _older(check: Check, stored: Stored, days: DayRange) -> Collection[date]:
         if table in stored.contracts:
             refuse_older(stored.connection, stored.contracts[table])
     older = older_days(stored.connection, contract)
-    if older and not {*contract.column_names} <= stored_columns(stored.connection)[contract.table].keys():
+    if older and not {*contract.column_names} <= stored_columns(stored.connection, contract.table).keys():
         refuse_older(stored.connection, contract)
     return older.keys() & {*days}
 

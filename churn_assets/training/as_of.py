@@ -82,7 +82,7 @@ def _looked_up(
         raise ChurnError(f"{contract.table} is not published yet; run 'churn-assets backfill' first.")
     asked = {day for day in asked_entities.column(contract.day).unique().to_pylist() if day is not None}
     refuse_older(connection, contract, days=asked)
-    if not {*contract.column_names} <= stored_columns(connection)[contract.table].keys():
+    if not {*contract.column_names} <= stored_columns(connection, contract.table).keys():
         refuse_older(connection, contract)
     names = ", ".join(f"published.{quoted(column.name)}" for column in features)
     query = (

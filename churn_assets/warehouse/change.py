@@ -23,8 +23,8 @@ def change_in_place(connection: duckdb.DuckDBPyConnection, contract: Contract) -
     """
     run(connection, f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     ensure_ledger(connection)
-    stored = stored_columns(connection).get(contract.table)
-    if stored is None:
+    stored = stored_columns(connection, contract.table)
+    if not stored:
         run(connection, create_table(contract))
         return
     wanted = {column.name: column.kind.duckdb_type for column in contract.columns}
@@ -52,7 +52,7 @@ def change_in_place(connection: duckdb.DuckDBPyConnection, contract: Contract) -
 
 def _note_older(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     """Partitions of a release that noted no definitions get the one that the table has until now."""
-    older = from_ddl(stored_columns(connection)[table])
+    older = from_ddl(stored_columns(connection, table))
     record_definition(connection, table, older)
     run(
         connection,

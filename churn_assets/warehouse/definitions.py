@@ -152,17 +152,14 @@ def _as_column(defined: Defined, now: Contract) -> Column | None:
     return replace(same, nullable=defined.nullable) if same else None
 
 
-def stored_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, tuple[str, bool]]]:
-    """Type and nullability of each column of the tables in the product's schema, in order."""
-    found: dict[str, dict[str, tuple[str, bool]]] = {}
+def stored_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[str, bool]]:
+    """Type and nullability of each column of a table in the product's schema, in order; empty where there is no such table."""
     rows = connection.execute(
-        "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() WHERE schema_name = ? "
-        "ORDER BY table_name, column_index",
-        [SCHEMA],
+        "SELECT column_name, data_type, is_nullable FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
+        "ORDER BY column_index",
+        [SCHEMA, table],
     ).fetchall()
-    for table, column, data_type, nullable in rows:
-        found.setdefault(table, {})[column] = (data_type, nullable)
-    return found
+    return {name: (data_type, nullable) for name, data_type, nullable in rows}
 
 
 def from_ddl(columns: Mapping[str, tuple[str, bool]]) -> Definition:

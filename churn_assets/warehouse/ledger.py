@@ -89,10 +89,10 @@ class Ledger:
     @classmethod
     def read(cls, connection: duckdb.DuckDBPyConnection, tables: Iterable[str] | None = None) -> Ledger:
         """The ledger as `connection` sees it; empty where nothing was published yet."""
-        stored = stored_columns(connection)
-        if LEDGER not in stored:
+        stored = stored_columns(connection, LEDGER)
+        if not stored:
             return cls([])
-        is_new = stored[LEDGER].keys() >= LATER_COLUMNS.keys()
+        is_new = stored.keys() >= LATER_COLUMNS.keys()
         columns = "table_name, partition_date, row_count, content_hash, input_hash, code_version, run_id, " + (
             "definition, coalesce(views, MAP {})" if is_new else "NULL, MAP {}"
         )
@@ -100,9 +100,11 @@ class Ledger:
         rows = connection.execute(
             f"SELECT {columns} FROM {LEDGER_TABLE} WHERE $1 IS NULL OR list_contains($1, table_name)", [names]
         ).fetchall()
-        older = {table: from_ddl(stored.get(table, {})) for table in {row[0] for row in rows if row[7] is None}}
+        older = {
+            table: from_ddl(stored_columns(connection, table)) for table in {row[0] for row in rows if row[7] is None}
+        }
         entries = (Published(*row[:7], row[7] or older[row[0]].id, row[8]) for row in rows)  # type: ignore[call-arg]
-        definitions = read_definitions(connection) if DEFINITIONS in stored else ()
+        definitions = read_definitions(connection) if table_exists(connection, DEFINITIONS) else ()
         return cls(entries, (*definitions, *older.values()))
 
     def __eq__(self, other: object) -> bool:
@@ -189,7 +191,7 @@ def ensure_ledger(connection: duckdb.DuckDBPyConnection) -> None:
     Called before the transaction writes to it: DuckDB 1.5 commits no ALTER of a table that follows other changes of it.
     """
     run(connection, LEDGER_DDL)
-    there = stored_columns(connection)[LEDGER]
+    there = stored_columns(connection, LEDGER)
     for name, data_type in LATER_COLUMNS.items():
         if name not in there:
             run(connection, f"ALTER TABLE {LEDGER_TABLE} ADD COLUMN {name} {data_type}")

@@ -19,9 +19,8 @@ from churn_assets.warehouse.definitions import (
     DEFINITIONS_TABLE,
     UNKNOWN,
     definition_of,
-    stored_columns,
 )
-from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, Ledger
+from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, Ledger, table_exists
 
 MOST_SHOWN = 3
 
@@ -61,10 +60,9 @@ def _all_serve(
     days: Collection[date] | DayRange | None,
 ) -> bool:
     """Whether all days are known to be of one definition, which has the columns. Asked first: it takes no look at each day."""
-    stored = stored_columns(connection)
-    if LEDGER not in stored or (days is not None and not days):
+    if not table_exists(connection, LEDGER) or (days is not None and not days):
         return True
-    if DEFINITIONS not in stored:
+    if not table_exists(connection, DEFINITIONS):
         return False
     span = (date.min, date.max) if days is None else (min(days), max(days))
     found = connection.execute(

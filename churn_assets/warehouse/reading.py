@@ -61,7 +61,7 @@ def read_days(
     needed = [contract.column(name) for name in selection.needed(contract)]
     if without is None:
         refuse_older(connection, contract, needed, days)
-    stored = stored_columns(connection).get(contract.table, {})
+    stored = stored_columns(connection, contract.table)
     if any(stored.get(column.name, (None,))[0] != column.kind.duckdb_type for column in needed):
         # No table yet, or none of its days has these columns.
         return contract.empty()[[c.name for c in chosen]]

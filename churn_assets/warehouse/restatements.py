@@ -172,7 +172,7 @@ def _outcomes(
     connection: duckdb.DuckDBPyConnection, contract: Contract, outcome: str | None, days: Sequence[date]
 ) -> dict[date, dict[str, Any]]:
     """For each day in how many rows the column is true, false and null; nothing where there is no such column."""
-    if outcome is None or outcome not in stored_columns(connection).get(contract.table, {}):
+    if outcome is None or outcome not in stored_columns(connection, contract.table):
         return {}
     day, column = quoted(contract.day), quoted(outcome)
     counted = connection.execute(
