@@ -214,6 +214,14 @@ def test_a_changed_window_raises_user_features_alone(monkeypatch: pytest.MonkeyP
         ),
         ({"features": [{"of": "total_logins", "windows": [3], "name": "logins_3d"}]}, {"user_features"}),
         (
+            {
+                "measures": [
+                    {"name": "distinct_courses", "agg": "distinct", "value": "course_id", "event": ["video_watch"]}
+                ]
+            },
+            {"user_daily", "user_features"},
+        ),
+        (
             {"properties": [{"name": "device", "type": "label", "from": "extra.device"}]},
             {"clean_events", "unmatched_events"},
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from churn_assets import transforms
 from churn_assets.assets.step import Compute, Inputs, Step
 from churn_assets.calendar import SAME_DAY, DayRange, Window
+from churn_assets.label_settings import LabelSettings
 from churn_assets.product.measures import IS_ACTIVE, TOTAL_EVENTS
 from churn_assets.settings import Settings
 from churn_assets.warehouse.selection import Selection
@@ -46,7 +48,7 @@ def labels_step(settings: Settings) -> Step:
 
 
 def _silence(settings: Settings) -> tuple[Reads, Selects, Compute]:
-    rules = settings.labels
+    rules, calendar_start = settings.labels, _start(settings)
     measures = () if TOTAL_EVENTS in rules.activity else rules.activity
     reads = {
         "user_day_grid": SAME_DAY,
@@ -61,7 +63,7 @@ def _silence(settings: Settings) -> tuple[Reads, Selects, Compute]:
         labels = transforms.churn_labels(
             inputs["user_day_grid"],
             inputs["user_daily"],
-            **_asked(settings, inputs, days),
+            **_asked(rules, calendar_start, inputs, days),
         )
         return (labels,)
 
@@ -69,7 +71,7 @@ def _silence(settings: Settings) -> tuple[Reads, Selects, Compute]:
 
 
 def _event(settings: Settings) -> tuple[Reads, Selects, Compute]:
-    rules = settings.labels
+    rules, calendar_start = settings.labels, _start(settings)
     reads = {"user_day_grid": SAME_DAY, "clean_events": _events_window(settings, back=None if rules.starts else 0)}
     attributes = tuple(dict.fromkeys(condition.key for condition in rules.at_risk))
     types = (*rules.event, *rules.starts)
@@ -83,7 +85,7 @@ def _event(settings: Settings) -> tuple[Reads, Selects, Compute]:
         labels = transforms.churn_labels_by_event(
             inputs["user_day_grid"],
             inputs["clean_events"],
-            **_asked(settings, inputs, days),
+            **_asked(rules, calendar_start, inputs, days),
         )
         return (labels,)
 
@@ -91,7 +93,8 @@ def _event(settings: Settings) -> tuple[Reads, Selects, Compute]:
 
 
 def _lapse(settings: Settings) -> tuple[Reads, Selects, Compute]:
-    rules, table, paid_until = settings.labels, settings.labels.followed_table, str(settings.labels.paid_until)
+    rules, calendar_start, timezone = settings.labels, _start(settings), settings.timezone
+    table, paid_until = rules.followed_table, str(rules.paid_until)
     of_users = Selection((*USER_DAY, "signup_date"), window=SAME_DAY)
     if rules.renewal_events:
         reads = {"user_day_grid": SAME_DAY, table: _events_window(settings, back=None)}
@@ -104,8 +107,8 @@ def _lapse(settings: Settings) -> tuple[Reads, Selects, Compute]:
         labels = transforms.churn_labels_by_lapse(
             inputs["user_day_grid"],
             inputs["terms"],
-            **_asked(settings, inputs, days),
-            timezone=settings.timezone,
+            **_asked(rules, calendar_start, inputs, days),
+            timezone=timezone,
         )
         return (labels,)
 
@@ -134,14 +137,19 @@ def _by(name: str) -> str:
     return f"clean_events by {name}"
 
 
-def _asked(settings: Settings, inputs: Inputs, days: DayRange) -> dict[str, Any]:
-    """What every kind is given."""
-    part_events: dict[str, pd.DataFrame] = {name: inputs[_by(name)] for name in settings.labels.outage_parts}
+def _start(settings: Settings) -> date:
+    """The calendar's start. Without one nothing is computed, but the steps are asked for."""
+    return settings.start_date or date.max
+
+
+def _asked(rules: LabelSettings, calendar_start: date, inputs: Inputs, days: DayRange) -> dict[str, Any]:
+    """What every kind is given. No settings as a whole: what a step holds is in its code version."""
+    part_events: dict[str, pd.DataFrame] = {name: inputs[_by(name)] for name in rules.outage_parts}
     return {
         "part_events": part_events,
         "first_day": days.first,
         "last_day": days.last,
-        "published": inputs.published[settings.labels.followed_table],
-        "calendar_start": settings.calendar_start,
-        "rules": settings.labels,
+        "published": inputs.published[rules.followed_table],
+        "calendar_start": calendar_start,
+        "rules": rules,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from churn_assets import transforms
 from churn_assets.assets.cleaning_steps import cleaning_steps
@@ -13,7 +14,8 @@ from churn_assets.assets.wiring import AnyStep, wired
 from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import growth_pictures, retention_pictures
-from churn_assets.product import Attribute
+from churn_assets.product import Attribute, Product
+from churn_assets.product.columns import FeatureColumn
 from churn_assets.product.parts import for_days, for_features
 from churn_assets.settings import Settings
 from churn_assets.transforms.features import FeatureInputs
@@ -88,7 +90,7 @@ def _user_daily(settings: Settings) -> Step:
         ),
         sized_by="user_day_grid",
         bucket_by="user_id",
-        definitions={"user_daily": {**_declared(attributes), **product.daily}},
+        definitions={"user_daily": {**_declared(attributes), **_with_functions(product)}},
     )
 
 
@@ -209,12 +211,22 @@ def _user_features(settings: Settings) -> Step:
         beyond=1 / 8,
         # Words too: the catalogue stores them.
         definitions={
-            "user_features": {column.name: column for column in product.feature_columns},
+            "user_features": {column.name: _with_measures(column, product) for column in product.feature_columns},
             "feature_catalogue": {"feature": tuple((column, column.sees) for column in product.feature_columns)},
         },
         # Each key bucket of a day told its definitions.
         combine={"feature_catalogue": lambda parts: stacked(parts).drop_duplicates(["as_of_date", "feature"])},
     )
+
+
+def _with_functions(product: Product) -> dict[str, tuple[Any, ...]]:
+    """The measures, each with the function that computes it, where it has one."""
+    return {name: (measure, product.functions.get(measure.python or "")) for name, measure in product.daily.items()}
+
+
+def _with_measures(column: FeatureColumn, product: Product) -> tuple[Any, ...]:
+    """A feature with the measures it takes: one that counts different values counts those of the events they count."""
+    return column, *(product.daily[name] for name in (*column.of, *column.whole) if name in product.daily)
 
 
 def _declared(entries: Iterable[Attribute]) -> dict[str, Attribute]:
