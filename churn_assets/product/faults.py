@@ -45,7 +45,8 @@ def _name_faults(product: Product) -> Iterator[Fault]:
         if attribute.name.startswith(LABEL_PREFIX):
             yield "attributes", attribute.name, f"its name {TAKEN}"
     for entry in product.properties:
-        if entry.name in attributes:
+        # Where users are made from events, an attribute and the property it comes from are one value under one name.
+        if entry.name in attributes and product.users_are != "from_events":
             clause = "an attribute has its name, so that a condition on it could mean either; rename one, and say from"
             yield "properties", entry.name, clause
     taken = {measure.name for measure in product.measures} | attributes
