@@ -187,9 +187,10 @@ def test_what_was_written_lands_every_event_with_its_id_user_time_and_type(tmp_p
     assert all(isinstance(json.loads(row["extra"]), dict) for row in rows)
 
 
-def whole_chain(name: str, folder: Path) -> None:
-    """Init -> land -> backfill -> status over one tool's export, without an edit between them."""
-    data, dump = folder / "data", TOOLS[name](folder)
+@pytest.mark.long
+@pytest.mark.parametrize("name", NAMES)
+def test_init_land_backfill_and_status_follow_each_other_without_an_edit(tmp_path: Path, name: str) -> None:
+    data, dump = tmp_path / "data", TOOLS[name](tmp_path)
     for arguments in (["init", dump], ["land", dump], ["backfill"], ["status"]):
         done = churn(data, *arguments)
         assert done.exit_code == 0, f"{arguments[0]}: {done.output}"
