@@ -14,6 +14,7 @@ from churn_assets.commands.erase import erase
 from churn_assets.commands.errors import OneSentenceGroup
 from churn_assets.commands.export import export
 from churn_assets.commands.generate import generate
+from churn_assets.commands.init import init
 from churn_assets.commands.land import land
 from churn_assets.commands.product import product
 from churn_assets.commands.quarantine import quarantine
@@ -23,6 +24,7 @@ from churn_assets.commands.status import status
 from churn_assets.commands.verify import verify
 
 COMMANDS = (
+    init,
     land,
     generate,
     backfill,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -23,7 +24,7 @@ from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
 from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
-from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, read_product
+from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, UsersAre, read_product
 from churn_assets.product.read import TABLES
 from churn_assets.training_settings import TrainingSettings
 
@@ -37,6 +38,7 @@ SETTINGS_FILE = "churn.toml"
 MEBIBYTE = 1024 * 1024
 
 SourceName = Literal["users", "events"]
+IdType = Literal["integer", "string"]
 SOURCES: tuple[SourceName, ...] = ("users", "events")
 
 
@@ -70,8 +72,8 @@ class SourceSettings(BaseModel):
     timezone: TimezoneName | None = None
     """Zone of timestamps that carry no offset. None: the deployment's zone."""
     timestamp_format: str = "iso8601"
-    """`iso8601`, `epoch_s`, `epoch_ms`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
-    id_type: Literal["integer", "string"] = "integer"
+    """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
+    id_type: IdType = "integer"
     schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
     columns: dict[str, Names] = Field(default_factory=dict)
     """Contract column -> names it may have at the source."""
@@ -88,10 +90,17 @@ class UsersSettings(SourceSettings):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    from_events: bool = False
+    """No users are delivered: each id seen in an accepted event is a user."""
+    valid_from: Names = ()
+    """Column that dates a user's versions, by the names it may have at the source. None: a version counts from its landing on."""
+
 
 class EventsSettings(SourceSettings):
     event_types: Names = ()
     """Event types of the product besides the known ones. Any other is kept too, but raises a warning."""
+    event_id_from: Names = ()
+    """Columns that make up an event's id where the source has none. Exact copies are then duplicates."""
 
 
 class Sources(BaseModel):
@@ -150,19 +159,33 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _embargo_covers_the_horizon(self) -> Settings:
-        given, horizon = self.training.embargo_days, self.labels.horizon_days
-        if given is not None and given < horizon:
+    def _embargo_covers_what_labels_look_at(self) -> Settings:
+        given, reach = self.training.embargo_days, self.labels.reach_days
+        if given is not None and given < reach:
+            of = (
+                "labels.horizon_days"
+                if reach == self.labels.horizon_days
+                else "labels.horizon_days + labels.grace_days ="
+            )
             raise ValueError(
-                f"training.embargo_days {given} is below labels.horizon_days {horizon}, so that a label of one part would "
-                "look into the next; raise it, or leave it out"
+                f"training.embargo_days {given} is below {of} {reach}, so that a label of one part would look into the next; "
+                "raise it, or leave it out"
             )
         return self
 
     @model_validator(mode="after")
-    def _labels_fit_the_product(self) -> Settings:
-        for fault in unknown_names(self.labels, self.declaration):
-            raise ValueError(f"labels: {fault}")
+    def _sources_do_not_contradict_themselves(self) -> Settings:
+        users, events = self.sources.users, self.sources.events
+        if events.event_id_from and "event_id" in events.columns:
+            raise ValueError(
+                "sources.events: columns names event_id, which event_id_from makes of others; keep one of them"
+            )
+        if users.from_events and users.valid_from:
+            raise ValueError("sources.users: valid_from dates users that from_events does not read; keep one of them")
+        if users.from_events and (users.columns or users.values):
+            raise ValueError(
+                "sources.users: columns and values are for users that from_events does not read; say it under sources.events"
+            )
         return self
 
     @classmethod
@@ -184,7 +207,7 @@ class Settings(BaseSettings):
         """
         folder = Path(data_dir or default_data_dir())
         path = folder / SETTINGS_FILE
-        written = _read_toml(path) if path.exists() else {}
+        written = read_toml(path) if path.exists() else {}
         unknown = sorted(set(written) - set(cls.model_fields) | {"data_dir"} & set(written))
         if unknown:
             raise ChurnError(f"{path}: unknown key {', '.join(map(repr, unknown))}; see docs/settings.md for the keys.")
@@ -193,8 +216,10 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = "; ".join(map(_said, error.errors()))
         else:
-            settings.declaration  # noqa: B018 - refused here if it cannot be right, whatever is done next
-            return settings
+            # Refused here if they cannot be right, whatever is done next.
+            wrong = "; ".join(f"labels: {fault}" for fault in settings.unknown_names())
+            if not wrong:
+                return settings
         # Out here it holds no ValidationError, which outlives the interpreter's end and makes DuckDB complain of leaks.
         raise ChurnError(f"{path} or a CHURN_ variable is not usable: {wrong}.")
 
@@ -202,8 +227,28 @@ class Settings(BaseSettings):
     def declaration(self) -> Product:
         """What the product has. Raises ChurnError where a declaration cannot be right."""
         more = {table: entries for table in TABLES if (entries := getattr(self, table))}
-        product = read_product(self.product, self.data_dir, more)
+        product = read_product(self.product, self.data_dir, more, users_are=self.users_are)
         return _with_given_values(product, self.sources.users.model_extra or {})
+
+    def unknown_names(self) -> Iterator[str]:
+        """A sentence for each name under `[labels]` that the product does not have. Raises ChurnError as `declaration` does."""
+        return unknown_names(self.labels, self.declaration, self.sources.events.event_types)
+
+    @property
+    def users_are(self) -> UsersAre:
+        """Where users come from."""
+        users = self.sources.users
+        return "from_events" if users.from_events else "dated" if users.valid_from else "delivered"
+
+    @property
+    def landed_sources(self) -> tuple[SourceName, ...]:
+        """The sources that deliver files."""
+        return ("events",) if self.sources.users.from_events else SOURCES
+
+    @property
+    def event_id_type(self) -> IdType:
+        """Type of the ids of events; made ones are texts."""
+        return "string" if self.sources.events.event_id_from else self.sources.events.id_type
 
     def source(self, name: SourceName) -> SourceSettings:
         return self.sources.users if name == "users" else self.sources.events
@@ -241,7 +286,7 @@ class Settings(BaseSettings):
     @property
     def embargo_days(self) -> int:
         """Whole days between two parts of a training set."""
-        return self.training.embargo_days or self.labels.horizon_days
+        return self.training.embargo_days or self.labels.reach_days
 
     @property
     def training_sets_dir(self) -> Path:
@@ -279,7 +324,8 @@ def default_data_dir() -> Path:
     return Path(os.environ.get(DATA_DIR_VARIABLE) or "data")
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """What the file says. Raises ChurnError where it is no TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -11,7 +11,7 @@ class TrainingSettings(BaseModel):
     stride_days: int = Field(default=7, ge=1, le=365)
     """Every so many days from the calendar's start on is an as-of date of the training set."""
     embargo_days: int | None = Field(default=None, ge=1, le=3650)
-    """Whole days between two parts, at least the label horizon. None: the label horizon."""
+    """Whole days between two parts, at least as many as a label looks ahead. None: as many."""
     validation_share: float = Field(default=0.2, gt=0, lt=1)
     """Share of the days, embargoes apart, that the validation part gets."""
     test_share: float = Field(default=0.2, gt=0, lt=1)

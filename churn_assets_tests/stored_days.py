@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import duckdb
@@ -10,6 +11,7 @@ import duckdb
 from churn_assets.calendar import DayRange
 from churn_assets.checks.graph import all_checks, verdicts
 from churn_assets.checks.verdict import Stored, Verdict
+from churn_assets.contracts import contracts
 from churn_assets.settings import Settings
 from churn_assets.warehouse.ledger import LEDGER_DDL, LEDGER_TABLE
 
@@ -34,6 +36,8 @@ def judged(
     """
     table = check.split(".", maxsplit=1)[0]
     settings = Settings(checks=of_checks)  # type: ignore[arg-type]
+    whole, names = contracts(settings)[table], {column.split()[0] for column in columns.split(",")}
+    narrowed = replace(whole, columns=tuple(replace(c, nullable=True) for c in whole.columns if c.name in names))
     published = [at(number) for number, rows in enumerate(days, 1) if rows is not None]
     with duckdb.connect() as connection:
         connection.execute("CREATE SCHEMA churn")
@@ -45,8 +49,9 @@ def judged(
                 connection.execute(f"INSERT INTO churn.{table} SELECT {selected} FROM range({count})")
         for day in published:
             connection.execute(
-                f"INSERT INTO {LEDGER_TABLE} VALUES ('{table}', DATE '{day}', 0, '', '', '', '', '2026-01-01')"
+                f"INSERT INTO {LEDGER_TABLE} BY NAME SELECT '{table}' AS table_name, DATE '{day}' AS partition_date, 0 AS row_count, "
+                "'' AS content_hash, '' AS input_hash, '' AS code_version, '' AS run_id, TIMESTAMP '2026-01-01' AS published_at"
             )
         [one] = [one for one in all_checks(settings) if f"{one.table}.{one.name}" == check]
-        found = verdicts(one, Stored(connection, {}, settings), asked or DayRange(at(1), at(len(days))))
+        found = verdicts(one, Stored(connection, {table: narrowed}, settings), asked or DayRange(at(1), at(len(days))))
     return list(found.values())

@@ -15,6 +15,7 @@ from churn_assets import transforms
 from churn_assets.assets.steps import all_steps
 from churn_assets.automation.plan import Work
 from churn_assets.checks import canaries
+from churn_assets.product import Product
 from churn_assets.synthetic import generate
 from churn_assets.transforms import user_features
 from e_learning import FEATURES
@@ -118,5 +119,6 @@ def test_a_feature_made_of_a_label_or_of_what_is_beside_the_contract_turns_red(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for source in ("churn_labels.future_active_days", "clean_users.extra"):
-        monkeypatch.setattr(canaries, "FEATURES", (*FEATURES[1:], replace(FEATURES[0], sources=(source,))))
+        features = (*FEATURES[1:], replace(FEATURES[0], sources=(source,)))
+        monkeypatch.setattr(Product, "feature_columns", features)
         assert red_days(world, OUTCOME, days(9)) == [day(9)]

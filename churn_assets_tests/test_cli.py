@@ -356,7 +356,7 @@ def test_a_table_of_another_contract_is_changed_in_place(computed: Path) -> None
 
 def test_status_and_backfill_say_in_words_what_a_change_makes_out_of_date(computed: Path) -> None:
     write_settings(computed, labels="[labels]\nat_risk_days = 3\nhorizon_days = 5\n")
-    told = "churn_labels: 12 partitions, new definition: churned_5d added, user_id, as_of_date, signup_date"
+    told = "churn_labels: 12 partitions, new definition: churned_5d added, churned_4d dropped, all others changed"
     assert told in churn(computed, "status").stdout
     done = churn(computed, "backfill")
     assert done.returncode == 0 and told in done.stdout

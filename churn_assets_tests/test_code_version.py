@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ import pytest
 import churn_assets
 from churn_assets import transforms
 from churn_assets.assets import code_version as cv
-from churn_assets.assets import steps
 from churn_assets.assets.step import Deployment, Step
 from churn_assets.assets.steps import AnyStep, all_steps
-from churn_assets.contracts import features
 from churn_assets.label_settings import LabelSettings, Outage
+from churn_assets.product import columns
 from churn_assets.settings import EventsSettings, Settings, Sources, UsersSettings
 
 PACKAGE = Path(churn_assets.__file__).parent
@@ -185,21 +183,49 @@ def test_settings_that_change_no_row_raise_nothing() -> None:
     assert versions() == versions(Settings(block_rows=10, backfill_chunk_days=3, lock_timeout_seconds=1))
 
 
-@pytest.mark.parametrize("part", [{"meaning": "Something else"}, {"window_days": 31}, {"version": 2}, {"maximum": 7}])
-def test_a_changed_declaration_of_a_feature_raises_user_features_alone(
-    part: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+ATTRIBUTE_STEPS = {"clean_users", "user_day_grid", "user_daily"}
+DIVERSITY = {"name": "course_diversity_30d", "of": "distinct_courses", "agg": "distinct", "windows": [30]}
+
+
+@pytest.mark.parametrize("part", [{"meaning": "Something else"}, {"windows": [31]}, {"version": 2}, {"limits": [0, 7]}])
+def test_a_changed_declaration_of_a_feature_raises_user_features_alone(part: dict[str, Any]) -> None:
     before = versions()
-    *others, last = features.FEATURES
-    for module in (steps, features):
-        monkeypatch.setattr(module, "FEATURES", (*others, replace(last, **part)))
-    assert changed(before) == {"user_features"}
+    assert versions(Settings(features=(DIVERSITY,))) == before, "the same entry in churn.toml"
+    after = versions(Settings(features=(DIVERSITY | part,)))
+    assert {name for name in before if before[name] != after[name]} == {"user_features"}
 
 
 def test_a_changed_window_raises_user_features_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     before = versions()
-    monkeypatch.setattr(features, "SEGMENT_DAYS", 27)
+    monkeypatch.setattr(columns, "SEGMENT_DAYS", 27)
     assert changed(before) == {"user_features"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "raised"),
+    [
+        ({"measures": [{"name": "videos", "event": ["video_watch"]}]}, {"user_daily"}),
+        (
+            {
+                "measures": [{"name": "videos", "event": ["video_watch"]}],
+                "features": [{"of": "videos", "windows": [7]}],
+            },
+            {"user_daily", "user_features"},
+        ),
+        ({"features": [{"of": "total_logins", "windows": [3], "name": "logins_3d"}]}, {"user_features"}),
+        (
+            {"properties": [{"name": "device", "type": "label", "from": "extra.device"}]},
+            {"clean_events", "unmatched_events"},
+        ),
+        (
+            {"attributes": [{"name": "seats", "type": "integer", "from": "extra.seats", "feature": False}]},
+            ATTRIBUTE_STEPS,
+        ),
+    ],
+)
+def test_a_new_entry_raises_the_steps_that_make_its_columns(entries: dict[str, Any], raised: set[str]) -> None:
+    before, after = versions(), versions(Settings(**entries))
+    assert {name for name in before if before[name] != after[name]} == raised
 
 
 def test_types_of_the_tables_raise_the_steps_that_make_them() -> None:

@@ -20,25 +20,16 @@ FILES = sorted(
 )
 WORDS = re.compile(
     r"\b\w*(quiz|video|course|enrol|lesson|lectur|payment|\bpaid\b|invoice|billing|invit|workspace|playlist|song|artist"
-    r"|cart\b|coupon|basket|country|countries|marketing|watch_|minutes watched|ticket)\w*",
+    r"|cart\b|coupon|basket|country|countries|marketing|watch_minutes|minutes watched|ticket)\w*",
     re.IGNORECASE,
 )
 """Nouns of the shipped products. `plan` is missing: a backfill has one, too; as a text of its own it is looked for below."""
-EVERYBODYS = {
-    "total_events",
-    "sessions",
-    "events",
-    "user_id",
-    "event_type",
-    "name",
-    "share",
-    "search",
-    "login",
-    "amount",
-    "error",
-    "type",
-}
-"""Names that a product declares and that are ordinary words of the package, or of Python."""
+EVERYBODYS = {"total_events", "user_id", "event_type", "paid_until", "member_id", "days_since_last_event"}
+"""Names that every product has, a key of `[labels]`, and two by which a dump nobody described is recognised, or a column spoken of."""
+
+
+NOUNS = {"plan", "country", "amount"}
+"""Names of one word that no part of the package may take for a column; others (`source`, `feature`) are its own words, too."""
 
 
 def declared_names() -> set[str]:
@@ -77,7 +68,7 @@ def test_no_word_of_a_product_stands_outside_its_declaration(path: Path) -> None
 )
 def test_no_declared_name_is_typed_again(path: Path) -> None:
     names = declared_names()
-    assert sorted(set(texts_of(path)) & names) == []
+    assert sorted(set(texts_of(path)) & {name for name in names if "_" in name or name in NOUNS}) == []
     words = set(re.findall(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+", path.read_text(encoding="utf-8")))
     assert sorted(words & {name for name in names if "_" in name}) == []
 

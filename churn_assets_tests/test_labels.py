@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 import oracles_labels
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import contracts
+from churn_assets.errors import ChurnError
 from churn_assets.label_settings import LabelSettings, Outage
 from churn_assets.settings import Settings
 from churn_assets.transforms import churn_labels
@@ -84,8 +87,9 @@ class World:
 
     def expected(self, user: Any, at: date) -> Row:
         active = [on for who, on in self.active if who == user]
-        courses = [(on, course) for who, on, course in self.events if who == user]
-        return oracles_labels.label(at, day(self.signups[user]), active, courses, self.published, START, self.rules)
+        parts = [(on, "course_id", course) for who, on, course in self.events if who == user]
+        person = oracles_labels.Person(at, day(self.signups[user]), self.published, START, self.rules, parts)
+        return oracles_labels.silence(person, active)
 
 
 def user_rows(rows: list[Any], columns: list[str]) -> pd.DataFrame:
@@ -104,7 +108,9 @@ COURSE = st.sampled_from([None, "a", "b"])
 
 
 def outage_of(first: int, last: int | None = None, course: str | None = None) -> Outage:
-    return Outage(first=day(first), last=last and day(last), **({"course_id": course} if course else {}))
+    return Outage(
+        first=day(first), last=None if last is None else day(last), **({"course_id": course} if course else {})
+    )
 
 
 @st.composite
@@ -118,9 +124,12 @@ def outages(draw: st.DrawFn) -> Outage:
 def worlds(draw: st.DrawFn) -> World:
     signups = draw(st.dictionaries(st.integers(1, 4) | st.just(2**62), st.integers(-9, END), max_size=4))
     active = draw(st.lists(st.tuples(st.sampled_from(sorted(signups) or [1]), DAY, COURSE), max_size=25))
+    horizon = draw(st.integers(1, 6))
     rules = LabelSettings(
-        horizon_days=draw(st.integers(1, 6)),
+        horizon_days=horizon,
         at_risk_days=draw(st.integers(1, 6)),
+        silence_days=draw(st.none() | st.integers(1, horizon)),
+        partial_follow_up=draw(st.booleans()),
         outages=draw(st.lists(outages(), max_size=2)),
     )
     return World(signups, active, rules, missing=draw(st.sets(DAY, max_size=4)), last=draw(st.integers(1, END)))
@@ -233,6 +242,43 @@ def test_ids_may_be_text() -> None:
 
 def test_days_before_the_calendar_are_not_missing() -> None:
     assert label([], 2, signup=-100)["is_at_risk"] is False
+
+
+# --- survival columns: horizon 6 days, 3 silent days in a row are a churn ---
+
+
+@pytest.mark.parametrize(
+    ("active", "until", "followed"),
+    [
+        ([], 1, 1),
+        ([11], 2, 2),
+        ([11, 13], 4, 4),  # days 14, 15 and 16
+        ([11, 13, 14], None, 4),  # silent on days 15 and 16 only: a silence may begin until day 14
+        ([11, 14], None, 4),
+        ([14], 1, 1),  # silent on days 11 to 13, and back
+    ],
+)
+def test_the_time_of_a_silence_is_its_first_day(active: list[int], until: int | None, followed: int) -> None:
+    rules = LabelSettings(horizon_days=6, silence_days=3)
+    row = label(active, 10, rules)
+    assert (row["days_until_churn"], row["days_followed"]) == (until, followed)
+
+
+def test_where_a_churn_is_a_silent_horizon_it_can_only_begin_on_the_first_day() -> None:
+    assert [label(active, 10)["days_until_churn"] for active in ([], [11])] == [1, None]
+    assert [label(active, 10)["days_followed"] for active in ([], [11])] == [1, 1]
+
+
+@pytest.mark.parametrize(("last", "followed", "partially"), [(16, 4, 4), (15, None, 3), (12, None, 0)])
+def test_follow_up_is_given_with_the_label_or_as_far_as_it_goes(
+    last: int, followed: int | None, partially: int
+) -> None:
+    """Horizon 6, silence 3: with days to 15 in, a silence may be seen to begin on days 11, 12 and 13."""
+    rules = LabelSettings(horizon_days=6, silence_days=3)
+    active = range(1, 21)
+    assert label(active, 10, rules, last=last)["days_followed"] == followed
+    partial = rules.model_copy(update={"partial_follow_up": True})
+    assert label(active, 10, partial, last=last)["days_followed"] == partially
 
 
 # --- outages ---
@@ -349,8 +395,15 @@ def test_settings_that_make_no_sense_are_refused_with_a_sentence(wrong: dict[str
     ],
 )
 def test_names_the_product_does_not_have_are_refused_with_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValidationError, match=f"labels: .*{sentence}"):
-        Settings(labels=wrong)  # type: ignore[arg-type]
+    assert re.search(sentence, next(Settings(labels=wrong).unknown_names()))  # type: ignore[arg-type]
+
+
+def test_a_name_the_product_does_not_have_is_refused_where_the_settings_are_read(tmp_path: Path) -> None:
+    (tmp_path / "churn.toml").write_text("[labels]\nactivity = ['total_login']\n")
+    with pytest.raises(
+        ChurnError, match=r"churn.toml .* is not usable: labels: 'total_login' cannot count as activity"
+    ):
+        Settings.load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ LAYERS = (
     },
     {"transforms"},
     {"calendar", "landing", "warehouse", "synthetic", "settings_file", "figures", "evaluation"},
-    {"training"},
+    {"training", "inspection"},
     {"assets", "checks"},
     {"automation", "report"},
     {"graph", "definitions"},

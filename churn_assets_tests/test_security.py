@@ -119,19 +119,49 @@ REVIEWED = {
     "checks.features": dict.fromkeys(
         ("both", "by_day", "counted", "feature", "name", "reach", "told", "what", "width"), "RECOUNTED"
     ),
+    "checks.profile": {
+        "'false' if condition.negated else 'true'": "constants",
+        "condition": "SQL written in this module",
+        "unknown": "event types as literals",
+        "values": "values of the declaration as literals",
+    },
+    "commands.display": {
+        "''.join((f', sum({quoted(measure.name)})' for measure in sums))": "a measure's name, quoted",
+    },
+    "warehouse.change": {"table": "a table of ours, qualified"},
     "checks.invariants": dict.fromkeys(
         ("_admitted(stored)", "eligible", "source", "table"), "names written in this module, and numbers"
     ),
-    "checks.labels": dict.fromkeys(("ahead", "back", "horizon", "rules.at_risk_days - 1"), "whole numbers")
-    | dict.fromkeys(("outage.first", "outage.last or date.max"), "dates")
-    | {
-        "_HIDES_HORIZON.format(day='days.day', horizon=horizon)": "a constant and a whole number",
-        "_HIDES_HORIZON.format(day='t.day', horizon=horizon)": "a constant and a whole number",
-        "_outages(rules)": "dates and whole numbers",
+    "checks.labels": {
+        "_HIDES_HORIZON.format(day='days.day', reach=reach)": "a constant and a whole number",
+        "_HIDES_HORIZON.format(day='t.day', reach=reach)": "a constant and a whole number",
         "_took_part(rules)": "names of properties, quoted, and constants",
+        "has_label": "quoted",
+        "reach": "a whole number",
+        "rules.at_risk_days - 1": "a whole number",
+        **dict.fromkeys(("is_open", "must_be_open"), "names written in this module"),
+        **dict.fromkeys(("outages(rules)", "published(rules)", "standing(stored.settings)"), "SQL of labels_standing"),
+    },
+    "checks.labels_recounted": dict.fromkeys(
+        ("ahead", "back", "grace", "last", "length", "rules.horizon_days", "rules.reach_days"), "whole numbers"
+    )
+    | dict.fromkeys(("outages(rules)", "published(rules)", "standing(stored.settings)"), "SQL of labels_standing")
+    | dict.fromkeys(("types(rules.event)", "types(rules.renewal_events)", "types(rules.starts)"), "literals")
+    | dict.fromkeys(("future", "kinds[rules.kind](stored.settings)", "known", "label"), "written in this module")
+    | {
         "churned": "quoted",
         "is_active": "names of measures, quoted",
+        "is_at_risk": "names of attributes, quoted, constants and literals",
+        "paid_until": "quoted",
+        "until": "quoted, and the name of a timezone as a literal",
+    },
+    "checks.labels_standing": {
+        **dict.fromkeys(("outage.first", "outage.last or date.max", "start"), "dates"),
+        "decides": "true or false",
+        "has_date": "quoted",
         "part": "a whole number, or NULL",
+        "table": "a literal",
+        "types(rules.state_events)": "literals",
     },
     "checks.metrics": dict.fromkeys(("2 * MONTH_DAYS - 1", "ahead", "later", "width"), "whole numbers")
     | dict.fromkeys(
@@ -142,17 +172,16 @@ REVIEWED = {
         ),
         "names written in this module",
     ),
-    "checks.profile": {"condition": "SQL written in this module", "types": "literals"},
     "checks.volume": {"table": "raw_ and a SourceName"},
     "checks.windows": {"source": "a SourceName"},
-    "report.contents": {"column": "names written in this module", "source": "a SourceName"},
+    "report.contents": {"source": "a SourceName"},
     "training.as_of": {"names": "quoted"},
     "warehouse.erase": {
         "columns": "quoted",
         **dict.fromkeys(("condition", "names", "which[0]"), "written in that module; ids and names are parameters"),
     },
     "warehouse.frames": {"columns": "quoted, and the kinds of the contract"},
-    "warehouse.ledger": {"columns": "written there", "lists": "placeholders"},
+    "warehouse.ledger": {"columns": "written there"},
     "warehouse.publish": {"key": "quoted"},
     "warehouse.reading": {"' AND '.join(conditions)": "names quoted, dates", "column": "quoted", "names": "quoted"},
     "warehouse.rewrite": {"identifier(own)": "quoted"},

@@ -31,7 +31,7 @@ def test_a_selection_under_its_own_name_reads_its_part_of_the_window_besides_the
     assert list(inputs["user_day_grid"]) == ["user_id", "as_of_date"]
     assert inputs.published.keys() == {"user_day_grid", "user_daily", "clean_events"}
     assert inputs.published["user_daily"] == list(days(1, DAYS))
-    assert (inputs["month"]["total_events"] > 0).all()
+    assert (inputs["windowed"]["total_events"] > 0).all()
 
 
 @pytest.mark.parametrize("beyond", [0, 0.125, 1])

@@ -121,7 +121,7 @@ def test_the_label_comes_last_and_no_other_outcome_comes_at_all() -> None:
     tables = contracts(SETTINGS)
     contract = training_contract(tables["user_features"], tables["churn_labels"], LABEL)
     assert contract.column_names == [*tables["user_features"].column_names, LABEL]
-    outcomes = {"is_at_risk", "future_active_days", "censor_reason"}
+    outcomes = {"is_at_risk", "future_active_days", "days_until_churn", "days_followed", "censor_reason"}
     assert not outcomes & set(contract.column_names)
     rows = training_rows(features(), labels(settings=SETTINGS), label=LABEL)
     assert list(rows.columns) == contract.column_names

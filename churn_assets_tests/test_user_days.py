@@ -22,7 +22,7 @@ PROPERTY = settings(max_examples=35, deadline=None, derandomize=True)
 GRID_KEY, EVENT_KEY = ["as_of_date", "user_id"], ["landing_date", "event_id"]
 LATENESS = 2
 
-user_day_grid = partial(transforms.user_day_grid, attributes=[entry.name for entry in PRODUCT.attributes])
+user_day_grid = partial(transforms.user_day_grid, attributes=PRODUCT.attributes)
 user_daily = partial(transforms.user_daily, product=PRODUCT)
 
 

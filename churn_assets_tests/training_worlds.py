@@ -64,6 +64,8 @@ def labels(*rows: Mapping[str, Any], settings: Settings) -> pd.DataFrame:
             **row,
             label: row["churned"],
             "future_active_days": outcome[row["churned"]],
+            "days_until_churn": 1 if row["churned"] else None,
+            "days_followed": None if row["churned"] is None else 1,
             "censor_reason": "horizon_incomplete" if row["churned"] is None else None,
         }
         for row in rows

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
-from typing import Any
-
-import pandas as pd
 
 from churn_assets import transforms
+from churn_assets.assets.cleaning_steps import cleaning_steps
+from churn_assets.assets.labels_step import labels_step
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Step
 from churn_assets.assets.wiring import AnyStep, wired
@@ -16,11 +14,9 @@ from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import growth_pictures, retention_pictures
 from churn_assets.product import Attribute
-from churn_assets.product.measures import TOTAL_EVENTS
 from churn_assets.product.parts import for_days, for_features
-from churn_assets.settings import Settings, SourceName
+from churn_assets.settings import Settings
 from churn_assets.transforms.features import FeatureInputs
-from churn_assets.transforms.outcomes import Cleaned, combine_reconciliation, quality_score
 from churn_assets.transforms.user_days import daily_event_columns
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.selection import Selection
@@ -35,61 +31,20 @@ ACTIVITY: Mapping[str, Selection] = {
 def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
     """The steps in an order in which each finds its inputs made, and so do its tables' checks."""
     return wired(
-        LandingStep("users"),
-        LandingStep("events"),
-        _clean_users(settings),
-        _clean_events(settings),
+        *map(LandingStep, settings.landed_sources),
+        *cleaning_steps(settings),
         _user_day_grid(settings),
         _unmatched_events(settings),
         _user_daily(settings),
         _growth_daily(),
         _retention_cohorts(),
         _user_features(settings),
-        _churn_labels(settings),
-    )
-
-
-def _clean_users(settings: Settings) -> Step:
-    rules = transforms.cleaning_rules(settings, "users")
-    return Step(
-        name="clean_users",
-        description="User versions, typed and repaired; what cannot be trusted is quarantined, and every row accounted for.",
-        group="cleaned",
-        outputs=_cleaned("users"),
-        reads={"raw_users": Window(back=1)},
-        compute=lambda frames, days: _parts(
-            transforms.clean_users(frames["raw_users"], first_day=days.first, last_day=days.last, rules=rules)
-        ),
-        sized_by="raw_users",
-        bucket_by=None if rules.value_map("user_id") else "user_id",
-        parameters=(rules,),
-        combine={"users_reconciliation": combine_reconciliation},
-        notes=lambda parts: _quality(parts["users_reconciliation"]),
-    )
-
-
-def _clean_events(settings: Settings) -> Step:
-    rules = transforms.cleaning_rules(settings, "events")
-    return Step(
-        name="clean_events",
-        description="Accepted events, typed and deduplicated; the rest quarantined, and every row accounted for.",
-        group="cleaned",
-        outputs=_cleaned("events"),
-        reads={"raw_events": Window(back=settings.lateness_days)},
-        compute=lambda frames, days: _parts(
-            transforms.clean_events(frames["raw_events"], first_day=days.first, last_day=days.last, rules=rules)
-        ),
-        sized_by="raw_events",
-        bucket_by=None if rules.value_map("event_id") else "event_id",
-        parameters=(rules,),
-        combine={"events_reconciliation": combine_reconciliation},
-        notes=lambda parts: _quality(parts["events_reconciliation"]),
+        labels_step(settings),
     )
 
 
 def _user_day_grid(settings: Settings) -> Step:
-    late, attributes = settings.lateness_days, settings.declaration.attributes
-    names = tuple(entry.name for entry in attributes)
+    late, attributes, users_are = settings.lateness_days, settings.declaration.attributes, settings.users_are
     return Step(
         name="user_day_grid",
         description="Every user x every day on or after signup, attributes as of that day.",
@@ -98,13 +53,18 @@ def _user_day_grid(settings: Settings) -> Step:
         reads={"clean_users": Window(back=None, ahead=late)},
         compute=lambda frames, days: (
             transforms.user_day_grid(
-                frames["clean_users"], first_day=days.first, last_day=days.last, lateness_days=late, attributes=names
+                frames["clean_users"],
+                first_day=days.first,
+                last_day=days.last,
+                lateness_days=late,
+                attributes=attributes,
+                users_are=users_are,
             ),
         ),
         sized_by="clean_users",
         bucket_by="user_id",
-        parameters=(late,),
-        definitions={"user_day_grid": _declared(attributes)},
+        parameters=(late, users_are),
+        definitions={"user_day_grid": _filled(attributes) if users_are == "from_events" else _declared(attributes)},
         about="clean_users",
     )
 
@@ -133,7 +93,8 @@ def _user_daily(settings: Settings) -> Step:
 
 
 def _unmatched_events(settings: Settings) -> Step:
-    late, ahead = settings.lateness_days, max(settings.lateness_days, settings.signup_lookahead_days)
+    late, users_are = settings.lateness_days, settings.users_are
+    ahead = max(late, settings.signup_lookahead_days)
     return Step(
         name="unmatched_events",
         description="Accepted events that no grid row took: of an unknown user, or before signup.",
@@ -151,11 +112,12 @@ def _unmatched_events(settings: Settings) -> Step:
                 last_day=days.last,
                 lateness_days=late,
                 signup_lookahead_days=ahead,
+                users_are=users_are,
             ),
         ),
         sized_by="clean_events",
         bucket_by="user_id",
-        parameters=(late, ahead),
+        parameters=(late, ahead, users_are),
     )
 
 
@@ -255,72 +217,15 @@ def _user_features(settings: Settings) -> Step:
     )
 
 
-def _churn_labels(settings: Settings) -> Step:
-    # Without a start nothing is computed, but the steps are asked for.
-    rules, calendar_start = settings.labels, settings.start_date or date.max
-    parts = rules.outage_parts
-    measures = () if TOTAL_EVENTS in rules.activity else rules.activity
-    reads = {
-        "user_day_grid": SAME_DAY,
-        "user_daily": Window(back=rules.at_risk_days - 1, ahead=rules.horizon_days, closes=True),
-    }
-    active_days = Selection(columns=("user_id", "as_of_date", *measures), only="is_active")
-    selects = {**ACTIVITY, "user_daily": active_days}
-    if parts:
-        reads["clean_events"] = Window(back=rules.part_lookback_days, ahead=settings.lateness_days)
-    for name, values in parts.items():
-        selects[_of_part(name)] = Selection(("user_id", "event_date", name), of="clean_events", among=(name, values))
-    return Step(
-        name="churn_labels",
-        description="Who is at risk, and who falls silent afterwards. Computed again when the horizon has closed.",
-        group="learning",
-        outputs=("churn_labels",),
-        reads=reads,
-        selects=selects,
-        compute=lambda inputs, days: (
-            transforms.churn_labels(
-                inputs["user_day_grid"],
-                inputs["user_daily"],
-                {name: inputs[_of_part(name)] for name in parts},
-                first_day=days.first,
-                last_day=days.last,
-                published=inputs.published["user_daily"],
-                calendar_start=calendar_start,
-                rules=rules,
-            ),
-        ),
-        sized_by="user_day_grid",
-        bucket_by="user_id",
-        outcome=rules.churned_column,
-        # The calendar's start too: a day before it is not missing.
-        parameters=(rules, settings.start_date),
-    )
-
-
-def _of_part(name: str) -> str:
-    """The selection of the events that have one of the values of a property which outages name."""
-    return f"clean_events by {name}"
-
-
 def _declared(entries: Iterable[Attribute]) -> dict[str, Attribute]:
     return {entry.name: entry for entry in entries}
 
 
-def _cleaned(source: SourceName) -> tuple[str, str, str]:
-    return (f"clean_{source}", f"quarantined_{source}", f"{source}_reconciliation")
-
-
-def _parts(cleaned: Cleaned) -> tuple[pd.DataFrame, ...]:
-    return (cleaned.accepted, cleaned.quarantined, cleaned.reconciliation)
-
-
-def _quality(reconciliation: list[pd.DataFrame]) -> dict[date, dict[str, Any]]:
-    """Per landing day: the quality score and the counts behind it."""
-    by_day = stacked(reconciliation).groupby("landing_date").sum(numeric_only=True)
-    notes: dict[date, dict[str, Any]] = {}
-    for day, counts in zip(by_day.index, by_day.to_dict("records"), strict=True):
-        score = quality_score(
-            counts["rows_accepted"], counts["rows_read"], counts["rows_duplicate"], counts["rows_unchanged"]
-        )
-        notes[day.date()] = ({} if score is None else {"quality_score": score}) | {str(k): n for k, n in counts.items()}
-    return notes
+def _filled(entries: Iterable[Attribute]) -> dict[str, tuple[Attribute, ...]]:
+    """Attributes that the grid itself fills: what a missing one is, conditions on those above it may say."""
+    above: tuple[Attribute, ...] = ()
+    found = {}
+    for entry in entries:
+        found[entry.name] = (entry, *above) if entry.missing_if else (entry,)
+        above = (*above, entry)
+    return found

@@ -44,7 +44,7 @@ def restore(deployment: Deployment, file: Path, *, replace: bool) -> int:
     if not file.is_file():
         raise ChurnError(f"{file} is no file; name one that 'churn-assets backup' wrote.")
     if path.exists() and not replace:
-        raise ChurnError(f"{path} exists; use --replace to put the backup in its place, or move it away first.")
+        raise ChurnError(f"{path} exists; use --replace to put the backup in its place.")
     with deployment.warehouse.alone(), _beside(path) as copy:
         partitions = _copied(deployment, file, copy)
         # First of all what belongs to the old file: its log would be replayed into the new one. A kill in between leaves

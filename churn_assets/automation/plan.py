@@ -42,6 +42,10 @@ class Plan:
     impossible: tuple[str, ...]
     reasons: tuple[Reason, ...] = ()
     """Why, in the order of the steps."""
+    redefines: bool = False
+    """Whether published partitions have another definition now. Then each step has runs of its own, so that a step whose inputs
+    come out as they were can be left alone when its turn comes.
+    """
     training_set: bool = False
     """Whether the training set was asked for, which is made once after all runs, if what they publish makes a new one."""
 
@@ -78,6 +82,7 @@ def plan(
     made = {table for step in steps for table in step.outputs}
     stale: dict[str, Stale] = {}
     reasons: list[Reason] = []
+    redefines = False
     for step in steps:
         published = {day for table in step.outputs for day in ledger.of(table)}
         wanted = set(asked) & published if late_only else set(asked) - never_landed
@@ -118,8 +123,9 @@ def plan(
         for table in step.outputs:
             stale[table] = {day: one.columns(table) for day, one in found.items()}
         reasons += summed(step.outputs, found.values())
-    works = _runs(steps, stale, deployment.settings.backfill_chunk_days)
-    return Plan(tuple(works), tuple(impossible), tuple(reasons))
+        redefines |= not force and any(one.is_published and one.has_other_code for one in found.values())
+    works = _runs(steps, stale, deployment.settings.backfill_chunk_days, apart=redefines)
+    return Plan(tuple(works), tuple(impossible), tuple(reasons), redefines)
 
 
 def _landed(steps: Sequence[AnyStep], ledger: Ledger, day: date) -> bool:
@@ -211,16 +217,16 @@ def _input_hashes(deployment: Deployment, step: AnyStep, ledger: Ledger, days: s
     return ledger.input_hashes(step.reads, span, deployment.settings.calendar_start)
 
 
-def _runs(steps: Sequence[AnyStep], stale: Mapping[str, Stale], most_days: int) -> list[Work]:
+def _runs(steps: Sequence[AnyStep], stale: Mapping[str, Stale], most_days: int, *, apart: bool) -> list[Work]:
     """Neighbouring steps with the same days share a run. Where days must be cut into several runs, steps are done one
-    after the other for all days first, so that no day is computed before its look-ahead.
+    after the other for all days first, so that no day is computed before its look-ahead. `apart`: each step alone.
     """
     grouped: list[tuple[list[AnyStep], list[DayRange]]] = []
     for step in steps:
         ranges = [part for days in contiguous(stale[step.outputs[0]]) for part in _cut(days, most_days)]
         if not ranges:
             continue
-        alone = len(ranges) > 1
+        alone = apart or len(ranges) > 1
         if grouped and grouped[-1][1] == ranges and not alone:
             grouped[-1][0].append(step)
         else:

@@ -39,21 +39,27 @@ class Judged:
         return changes.names if changes and any(own and own.names for own in self.changes.values()) else None
 
     def why(self, table: str) -> str:
-        """The reason in a few words."""
+        """The reason in a few words. New code comes with new inputs where it reads another window."""
         if not self.is_published:
             return NOT_PUBLISHED
         if self.is_asked:
             return "asked for"
-        if self.has_other_inputs or self.is_touched:
-            return "new inputs"
+        if not self.has_other_code:
+            return "new inputs" if self.has_other_inputs else "what it reads is computed again"
         changes = self.changes.get(table)
-        if changes is None:
+        if changes is None or not (changes.added or changes.dropped or changes.same):
             return "new code"
         told = [
             f"{_named(names)} {verb}"
-            for names, verb in ((changes.added, "added"), (changes.changed, "changed"), (changes.dropped, "dropped"))
+            for names, verb in (
+                (changes.added, "added"),
+                (changes.changed if changes.same else (), "changed"),
+                (changes.dropped, "dropped"),
+            )
             if names
         ]
+        if changes.changed and not changes.same:
+            told.append("all others changed")
         return f"new definition: {', '.join(told)}" if told else "new code"
 
 

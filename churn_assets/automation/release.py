@@ -20,7 +20,7 @@ from churn_assets.automation.backfill import current_ledger, planned
 from churn_assets.automation.plan import Plan
 from churn_assets.calendar import DayRange, RowCounts, chunks, contiguous
 from churn_assets.landing.folder import day_folder, has_delivery
-from churn_assets.settings import SOURCES, SourceName
+from churn_assets.settings import SourceName
 from churn_assets.warehouse import Ledger, read_days
 
 PLACE = ("landing_date", "source_file", "source_row")
@@ -40,7 +40,7 @@ class Releasable:
 def releasable(deployment: Deployment) -> list[Releasable]:
     """By source, day and reason. Rows of days whose files are no longer there stay where they are. Raises RefusedFile."""
     ledger = current_ledger(deployment)
-    return [one for source in SOURCES for one in _releasable(deployment, source, ledger)]
+    return [one for source in deployment.settings.landed_sources for one in _releasable(deployment, source, ledger)]
 
 
 def release_plan(deployment: Deployment, rows: Collection[Releasable]) -> Plan:
@@ -54,7 +54,7 @@ def release_plan(deployment: Deployment, rows: Collection[Releasable]) -> Plan:
     days = {one.day for one in rows}
     if any(one.reason == TOO_LATE for one in rows):
         ledger = current_ledger(deployment)
-        days = {day for source in SOURCES for day in ledger.of(f"raw_{source}")}
+        days = {day for source in deployment.settings.landed_sources for day in ledger.of(f"raw_{source}")}
     return planned(deployment, days)
 
 

@@ -19,7 +19,7 @@ from churn_assets.automation.backfill import Report, backfill, current_ledger, p
 from churn_assets.automation.plan import Plan, Work
 from churn_assets.calendar import DayRange, calendar_days, contiguous
 from churn_assets.landing.folder import current_digests, day_folder, has_delivery
-from churn_assets.settings import SOURCES, SourceName
+from churn_assets.settings import SourceName
 from churn_assets.warehouse.arrivals import arrived_since, changed_files, published_files
 from churn_assets.warehouse.restatements import Restated, published_times, restated_by
 
@@ -111,11 +111,12 @@ def restated(deployment: Deployment, report: Report) -> list[Restated]:
 
 
 def delivered_but_not_published(deployment: Deployment) -> list[date]:
-    """Landing days that both sources delivered and no backfill has published."""
+    """Landing days that every source delivered and no backfill has published."""
     landing_dir, ledger = deployment.settings.landing_dir, current_ledger(deployment)
+    sources = deployment.settings.landed_sources
     return [
         day
         for day in calendar_days(deployment.settings)
-        if any(day not in ledger.of(f"raw_{source}") for source in SOURCES)
-        and all(has_delivery(day_folder(landing_dir, source, day)) for source in SOURCES)
+        if any(day not in ledger.of(f"raw_{source}") for source in sources)
+        and all(has_delivery(day_folder(landing_dir, source, day)) for source in sources)
     ]

@@ -61,7 +61,7 @@ def daily_schedule(deployment: Deployment) -> ScheduleDefinition:
 def label_schedule(deployment: Deployment) -> ScheduleDefinition:
     """Each morning churn_labels of the newest day whose horizon has closed, with its checks, unless it is up to date."""
     settings = deployment.settings
-    horizon = timedelta(days=settings.labels.horizon_days)
+    horizon = timedelta(days=settings.labels.reach_days)
 
     def request(_: ScheduleEvaluationContext) -> RunRequest | SkipReason:
         newest = max(current_ledger(deployment).of("user_daily"), default=None)

@@ -27,7 +27,7 @@ def recounted(product: Product) -> dict[str, tuple[str, int]]:
     sums = [c for c in columns if c.operation == "sum" and c.type == "integer"]
     for number, measure in enumerate(dict.fromkeys(c.of[0] for c in sums)):
         of_measure = [c for c in sums if c.of[0] == measure]
-        one = of_measure[number % len(of_measure)]
+        one = of_measure[-1 - number % len(of_measure)]
         found[one.name] = (f"coalesce({quoted(measure)}, 0)", one.window_days)
     return dict(list(found.items())[:MOST_RECOUNTED])
 

@@ -42,12 +42,12 @@ from churn_assets.warehouse.retry import retried_when_busy
 def all_checks(settings: Settings) -> list[Check]:
     """Every check of the product."""
     return [
-        *invariants(),
+        *invariants(settings),
         *metrics_invariants(),
         *features_invariants(settings),
         *labels_invariants(),
         *canaries(settings),
-        *volume_checks(),
+        *volume_checks(settings),
         *drift_checks(settings),
         *warnings(settings),
         *expectation_checks(settings, contracts(settings)),

@@ -10,16 +10,17 @@ from datetime import date
 
 from churn_assets.calendar import DayRange
 from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
-from churn_assets.settings import SourceName
+from churn_assets.settings import Settings, SourceName
 
 LARGEST_UNMATCHED_SHARE = 0.01
 FEWEST_UNMATCHED = 20
 """Below this many, a share says nothing: one stray event on a quiet day is 10 % of it."""
 
 
-def invariants() -> list[Check]:
+def invariants(settings: Settings) -> list[Check]:
     return [
-        *(_reconciled(source) for source in ("users", "events")),
+        *map(_reconciled, settings.landed_sources),
+        *([_users_of_events()] if settings.users_are == "from_events" else []),
         Check(
             table="user_day_grid",
             name="complete",
@@ -121,12 +122,49 @@ def _reconciled(source: SourceName) -> Check:
     )
 
 
-def _complete(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
-    late = stored.settings.lateness_days
-    eligible = f"""eligible AS (
-        SELECT user_id, CASE WHEN min(landing_date) <= arg_min(signup_date, landing_date) + {late:d}
+def _users_of_events() -> Check:
+    query = f"""{EVERY_DAY},
+    seen AS (SELECT DISTINCT landing_date AS day, user_id, event_date AS valid_from FROM churn.clean_events
+        WHERE landing_date BETWEEN $first AND $last),
+    made AS (SELECT landing_date AS day, user_id, valid_from FROM churn.clean_users WHERE landing_date BETWEEN $first AND $last),
+    seen_of AS (SELECT day, count(*) AS n FROM seen GROUP BY 1),
+    made_of AS (SELECT day, count(*) AS n FROM made GROUP BY 1),
+    without AS (SELECT day, count(*) AS n FROM seen ANTI JOIN made USING (day, user_id, valid_from) GROUP BY 1)
+    SELECT day, coalesce(seen_of.n, 0) AS user_days_with_events, coalesce(made_of.n, 0) AS rows, coalesce(without.n, 0) AS user_days_without_row
+    FROM days LEFT JOIN seen_of USING (day) LEFT JOIN made_of USING (day) LEFT JOIN without USING (day)"""
+
+    def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+        return {
+            day: Verdict(f["user_days_with_events"] == f["rows"] and f["user_days_without_row"] == 0, f)
+            for day, f in stored.by_day(query, days).items()
+        }
+
+    return Check(
+        table="clean_users",
+        name="complete",
+        description="Each user and day of the accepted events that landed has exactly one row, and no other has.",
+        blocking=True,
+        judge=judge,
+        reads=("clean_events",),
+    )
+
+
+def _since(settings: Settings) -> str:
+    """SQL for the day from which a user counts, from all rows of the user in clean_users."""
+    late = settings.lateness_days
+    if settings.users_are == "from_events":
+        return "min(valid_from)"
+    if settings.users_are == "dated":
+        return f"""greatest(min(CASE WHEN landing_date <= valid_from + {late:d} THEN valid_from ELSE landing_date END),
+            first(signup_date ORDER BY landing_date, valid_from))"""
+    return f"""CASE WHEN min(landing_date) <= arg_min(signup_date, landing_date) + {late:d}
             THEN arg_min(signup_date, landing_date)
-            ELSE greatest(min(landing_date), arg_min(signup_date, landing_date)) END AS since
+            ELSE greatest(min(landing_date), arg_min(signup_date, landing_date)) END"""
+
+
+def _complete(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+    eligible = f"""eligible AS (
+        SELECT user_id, {_since(stored.settings)} AS since
         FROM churn.clean_users GROUP BY user_id
     )"""
     counts = f"""{EVERY_DAY}, {eligible},

@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from churn_assets.contracts.declared import quarantine_reasons
 from churn_assets.product import Attribute, Condition, Product
-from churn_assets.product.entries import LONGEST_WINDOW_DAYS
 from churn_assets.settings import Settings
 from churn_assets.warehouse.frames import literal, quoted
 
@@ -42,6 +41,7 @@ def _some_rows(meaning: str) -> Expectation:
 def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     """Expectations by table; every table has some."""
     product = settings.declaration
+    longest = max(column.window_days for column in product.feature_columns)
     reasons = ", ".join(map(literal, quarantine_reasons(product)))
     malformed = _share("malformed_share", "read_error IS NOT NULL", 0.01, "at most 1 % of rows do not fit the header")
     a_file = _some_rows("at least one file was delivered")
@@ -66,18 +66,23 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
         ),
     )
     attributes = tuple(_of_attributes(product))
+    of_users = {
+        "raw_users": (malformed,),
+        "users_files": (a_file, nobody_erased),
+        "clean_users": (*attributes, _signup_moved(settings)),
+        "quarantined_users": quarantined,
+        "users_reconciliation": reconciliation,
+    }
+    if settings.users_are == "from_events":
+        of_users = {"clean_users": (_some_rows("somebody had an event"),)}
     return MappingProxyType(
         {
-            "raw_users": (malformed,),
-            "users_files": (a_file, nobody_erased),
+            **of_users,
             "raw_events": (
                 malformed,
                 _some_rows("the day has events; a header alone is a real empty day, but a rare one"),
             ),
             "events_files": (a_file, nobody_erased),
-            "clean_users": (*attributes, _signup_moved()),
-            "quarantined_users": quarantined,
-            "users_reconciliation": reconciliation,
             "clean_events": tuple(_of_events(settings)),
             "quarantined_events": quarantined,
             "events_reconciliation": reconciliation,
@@ -123,8 +128,8 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
                 ),
                 _none(
                     "windows_past_the_lookback",
-                    f"window_days > {LONGEST_WINDOW_DAYS}",
-                    f"no feature looks back further than {LONGEST_WINDOW_DAYS} days",
+                    f"window_days > {longest}",
+                    f"no feature looks back further than the declared {longest} days",
                 ),
             ),
             "churn_labels": (
@@ -238,6 +243,9 @@ def _figure(name: str) -> str:
     return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name.lower())
 
 
-def _signup_moved() -> Expectation:
-    first = "(SELECT arg_min(f.signup_date, f.landing_date) FROM churn.clean_users f WHERE f.user_id = t.user_id)"
+def _signup_moved(settings: Settings) -> Expectation:
+    earliest = "arg_min(f.signup_date, f.landing_date)"
+    if settings.users_are == "dated":
+        earliest = "first(f.signup_date ORDER BY f.landing_date, f.valid_from)"
+    first = f"(SELECT {earliest} FROM churn.clean_users f WHERE f.user_id = t.user_id)"
     return _none("rows_of_moved_signup", f"signup_date <> {first}", "a user's signup_date stays what it first was")

@@ -12,7 +12,7 @@ from statistics import fmean
 
 from churn_assets.calendar import DayRange
 from churn_assets.checks.verdict import Check, Stored, Verdict, not_judged
-from churn_assets.settings import SourceName
+from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger
 
 TRAILING_DAYS = 7
@@ -33,9 +33,9 @@ Judge = Callable[[Stored, date, int, list[float]], Verdict]
 """Of a day's rows, held against what is usual: the trailing mean and, where it is published, the same weekday."""
 
 
-def volume_checks() -> list[Check]:
+def volume_checks(settings: Settings) -> list[Check]:
     return [
-        *(_surge(source) for source in ("users", "events")),
+        *map(_surge, settings.landed_sources),
         # No slump of users: a delta of users has no usual size, and after the first day it is small.
         Check(
             table="raw_events",

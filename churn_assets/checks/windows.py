@@ -65,8 +65,7 @@ def complete_window(table: str, upstream: str, window: Window, settings: Setting
 def warnings(settings: Settings) -> list[Check]:
     late, features = settings.lateness_days, FeatureInputs(settings.declaration)
     return [
-        schema_drift("users"),
-        schema_drift("events"),
+        *map(schema_drift, settings.landed_sources),
         complete_window("clean_events", "raw_events", Window(back=late), settings),
         complete_window("user_day_grid", "clean_users", Window(back=None, ahead=late), settings),
         complete_window("user_daily", "clean_events", Window(back=0, ahead=late), settings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +51,7 @@ def bring_up_to_date(
     with console.status("Loading the graph ..."):
         from churn_assets.assets.training_step import too_few_days
         from churn_assets.automation.backfill import backfill as run_backfill
-        from churn_assets.automation.backfill import failing_blocking_checks, planned
+        from churn_assets.automation.backfill import failing_blocking_checks, planned, remaining
         from churn_assets.calendar import calendar_days
         from churn_assets.graph import build_definitions
 
@@ -59,7 +60,8 @@ def bring_up_to_date(
         todo = planned(deployment, asked, tables=tables, force=force)
         days = calendar_days(deployment.settings) if asked is None else asked
     show_reasons(todo)
-    report = run_planned("Backfill", run_backfill, definitions, deployment, todo)
+    narrowed = {"narrowed": partial(remaining, deployment)} if todo.redefines else {}
+    report = run_planned("Backfill", run_backfill, definitions, deployment, todo, **narrowed)
     if report.succeeded:
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
         report.blocking += failing_blocking_checks(deployment, tables or deployment.contracts, days)

@@ -1,4 +1,4 @@
-"""`churn-assets land`: a dump of two flat files becomes landing days."""
+"""`churn-assets land`: a dump of flat files becomes landing days."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from pathlib import Path
 import click
 
 from churn_assets.commands.display import console, days_bar
-from churn_assets.commands.options import Day
+from churn_assets.commands.options import Day, users_and_events
 
 
 @click.command()
-@click.argument("users", type=click.Path(path_type=Path))
-@click.argument("events", type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[USERS] EVENTS", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--start", type=Day(), help="First landing day (default: churn.toml, else the first event's day).")
 @click.option("--end", type=Day(), help="Last landing day (default: churn.toml, else the last event's day).")
 @click.option("--replace", is_flag=True, help="Replace what another dump landed.")
 @click.pass_obj
-def land(data: Path | None, users: Path, events: Path, start: date | None, end: date | None, replace: bool) -> None:
-    """Split a dump of two flat files, USERS and EVENTS, into landing days."""
+def land(data: Path | None, paths: tuple[Path, ...], start: date | None, end: date | None, replace: bool) -> None:
+    """Split a dump, USERS and EVENTS, into landing days. Each is a file or a folder of files; EVENTS alone where users are made
+    from events.
+    """
     from churn_assets.landing.dump import land_dump
     from churn_assets.settings import Settings
 
     settings = Settings.load(data)
+    users, events = users_and_events(paths)
     with days_bar("Landing") as on_day:
         landed = land_dump(users, events, settings, start=start, end=end, replace=replace, on_day=on_day)
     if landed.unchanged:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from churn_assets.assets.step import Deployment
 
 P = ParamSpec("P")
+MOST_PATHS = 2
 
 
 class Day(click.DateTime):
@@ -37,6 +38,13 @@ def pass_deployment(command: Callable[Concatenate[Deployment, P], None]) -> Call
         command(Deployment(Settings.load(data)), *args, **kwargs)
 
     return with_deployment
+
+
+def users_and_events(paths: tuple[Path, ...]) -> tuple[Path | None, Path]:
+    """What `[USERS] EVENTS` on a command line names."""
+    if len(paths) > MOST_PATHS:
+        raise click.UsageError("Name one file or folder (EVENTS), or two (USERS EVENTS).")
+    return (paths[0] if len(paths) == MOST_PATHS else None), paths[-1]
 
 
 def is_debugging() -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from churn_assets.contracts.base import Column, Kind
 from churn_assets.product import Attribute, Product, Property
 from churn_assets.product.columns import FeatureColumn
 from churn_assets.product.entries import LARGEST_NUMBER, NUMERIC
 from churn_assets.product.measures import IS_ACTIVE, DailyColumn
+from churn_assets.product.reserved import VALID_FROM
 
 KINDS: Mapping[str, Kind] = {
     "label": Kind.LABEL,
@@ -28,6 +30,8 @@ UNREADABLE = {
     "bad_event_time": "event_time is missing, not in the declared format, or names no single instant (DST)",
     "bad_event_type": "event_type is missing",
 }
+BAD_VALID_FROM = {"bad_valid_from": "valid_from is missing or not in the declared format"}
+"""Only where users are dated."""
 UNTIMELY = {
     "future": "the event's day lies after its landing day",
     "too_late": "the event landed more than lateness_days after its day",
@@ -37,6 +41,22 @@ UNTIMELY = {
 
 def attribute_columns(product: Product) -> tuple[Column, ...]:
     return tuple(_attribute(entry) for entry in product.attributes)
+
+
+def version_columns(product: Product) -> tuple[Column, ...]:
+    """Attributes of a user's version, after the day from which it is valid where versions are dated.
+
+    Made of events, null means that they said nothing of it; what a missing attribute is, the grid says.
+    """
+    if product.users_are == "delivered":
+        return attribute_columns(product)
+    meaning = "Business day from which the version is valid"
+    if product.users_are == "from_events":
+        meaning = "Day of the events that the version is made of"
+    attributes = attribute_columns(product)
+    if product.users_are == "from_events":
+        attributes = tuple(replace(column, nullable=True) for column in attributes)
+    return (Column(VALID_FROM, Kind.DATE, meaning), *attributes)
 
 
 def _attribute(entry: Attribute) -> Column:
@@ -90,7 +110,8 @@ def feature_column(feature: FeatureColumn) -> Column:
 
 def quarantine_reasons(product: Product) -> dict[str, str]:
     """Why a row is rejected, in words; of several reasons a row gets the first."""
-    return {**UNREADABLE, **dict(_reasons(product)), **UNTIMELY}
+    dated = BAD_VALID_FROM if product.users_are == "dated" else {}
+    return {**UNREADABLE, **dated, **dict(_reasons(product)), **UNTIMELY}
 
 
 def _reasons(product: Product) -> Iterator[tuple[str, str]]:

@@ -1,27 +1,16 @@
-"""Contracts of the tables a model learns from: user_features, feature_catalogue, churn_labels."""
+"""Contracts of the tables a model learns from: user_features, feature_catalogue. Of what it learns, `labels.py` has the contract."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from types import MappingProxyType
 
 import pandas as pd
 
 from churn_assets.contracts.base import Column, Contract, Kind, Rule
 from churn_assets.contracts.declared import feature_column
-from churn_assets.label_settings import LabelSettings
 from churn_assets.product import Product
 from churn_assets.product.columns import SEGMENTS, FeatureColumn
-
-CENSOR_REASONS: Mapping[str, str] = MappingProxyType(
-    {
-        "source_outage": "the horizon overlaps a declared outage that concerns the user (`labels.outages`)",
-        "missing_day": "a day of the horizon is not published, though a later one of it is",
-        "horizon_incomplete": "the horizon's last days are not in yet",
-    }
-)
-"""Why a label is null; of several the first. An outage comes first, because no later delivery cures it."""
 
 AS_OF_DATE = Column("as_of_date", Kind.DATE, "Day the row describes")
 
@@ -100,63 +89,6 @@ def _feature_catalogue() -> Contract:
             Column("is_nullable", Kind.FLAG, "Whether it may be null"),
             Column("lower_limit", Kind.NUMBER, "Hard lower limit, inclusive; null if none", nullable=True),
             Column("upper_limit", Kind.NUMBER, "Hard upper limit, inclusive; null if none", nullable=True),
-        ),
-    )
-
-
-def churn_labels_contract(user_id: Column, labels: LabelSettings) -> Contract:
-    churned, horizon = labels.churned_column, labels.horizon_days
-    return Contract(
-        table="churn_labels",
-        grain="one user and day on or after signup, and what became of the user after it",
-        key=("user_id", "as_of_date"),
-        day="as_of_date",
-        columns=(
-            user_id,
-            AS_OF_DATE,
-            Column(
-                "is_at_risk",
-                Kind.FLAG,
-                f"Whether the user was active within the last {labels.at_risk_days} days, as_of_date included; "
-                "null where no activity was seen but a day of them could not be seen",
-                nullable=True,
-            ),
-            Column(
-                "future_active_days",
-                Kind.INTEGER,
-                f"Active days among the {horizon} after as_of_date; null if not observable",
-                nullable=True,
-                minimum=0,
-                maximum=horizon,
-                unit="days",
-            ),
-            Column(
-                churned,
-                Kind.FLAG,
-                f"Whether none of the {horizon} days after as_of_date is active; null if not observable",
-                nullable=True,
-            ),
-            Column("censor_reason", Kind.LABEL, "Why the label is null; null if it is not", nullable=True),
-        ),
-        rules=(
-            Rule(
-                "churned_has_no_active_day",
-                f"{churned} exactly where future_active_days = 0, null together",
-                lambda f: (
-                    (f[churned].isna() & f["future_active_days"].isna())
-                    | (f[churned] == (f["future_active_days"] == 0)).fillna(False).astype(bool)
-                ),
-            ),
-            Rule(
-                "censored_with_a_reason",
-                f"{churned} is null exactly where a declared censor_reason is given",
-                lambda f: f[churned].isna() == f["censor_reason"].isin(tuple(CENSOR_REASONS)),
-            ),
-            Rule(
-                "reason_known",
-                "censor_reason is null or one of the declared reasons",
-                lambda f: f["censor_reason"].isna() | f["censor_reason"].isin(tuple(CENSOR_REASONS)),
-            ),
         ),
     )
 

@@ -12,7 +12,9 @@ from churn_assets.contracts.base import Contract
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product import Product
-from churn_assets.settings import SOURCES, Settings, SourceName
+from churn_assets.product.measures import IS_ACTIVE
+from churn_assets.product.reserved import VALID_FROM
+from churn_assets.settings import Settings, SourceName
 
 Sources = Mapping[str, tuple[str, ...]]
 """Column -> what it is made from."""
@@ -86,6 +88,8 @@ MADE: Mapping[str, Sources] = MappingProxyType(
 def column_lineage(contract: Contract, settings: Settings) -> Sources:
     """What each column of a table is made from. Empty for what comes from a file, or from the code (`feature_catalogue`)."""
     carried = CARRIED.get(contract.table)
+    if contract.table == "clean_users" and settings.users_are == "from_events":
+        carried = "clean_events"
     of_same_name = {name: (f"{carried}.{name}",) for name in contract.column_names} if carried else {}
     return {**of_same_name, **MADE.get(contract.table, {}), **_by_settings(contract, settings)}
 
@@ -93,11 +97,12 @@ def column_lineage(contract: Contract, settings: Settings) -> Sources:
 def _by_settings(contract: Contract, settings: Settings) -> Sources:
     """Lineage that depends on the product, the names of sources and the label."""
     product, labels = settings.declaration, settings.labels
-    for source in SOURCES:
+    for source in settings.landed_sources:
         if contract.table in (f"quarantined_{source}", f"{source}_reconciliation"):
             return _of_outcomes(contract, source, product)
     of_table: dict[str, Callable[[], Sources]] = {
-        "clean_users": lambda: _of_entries("users", product),
+        "clean_users": lambda: _of_users(product),
+        "user_day_grid": lambda: _said_so_far(product),
         "clean_events": lambda: _of_entries("events", product),
         "user_daily": lambda: {**{m.name: m.sources for m in product.daily.values()}, "is_active": (EVENT,)},
         "user_features": lambda: {feature.name: feature.sources for feature in product.feature_columns},
@@ -108,10 +113,22 @@ def _by_settings(contract: Contract, settings: Settings) -> Sources:
 
 
 def _of_labels(labels: LabelSettings) -> Sources:
-    activity = tuple(f"user_daily.{column}" for column in ("is_active", *labels.activity))
-    outcomes = dict.fromkeys(("is_at_risk", "future_active_days", labels.churned_column), activity)
     parts = tuple(f"clean_events.{name}" for name in labels.outage_parts)
-    return {**outcomes, "censor_reason": ("user_daily.as_of_date", *parts)}
+    days = "user_daily.as_of_date"
+    if labels.kind == "silence":
+        at_risk = churned = tuple(f"user_daily.{column}" for column in (IS_ACTIVE, *labels.activity))
+    elif labels.kind == "event":
+        days, churned = "clean_events.landing_date", (TYPE,)
+        at_risk = tuple(f"user_day_grid.{condition.key}" for condition in labels.at_risk) or churned
+    elif labels.renewal_events:
+        days = "clean_events.landing_date"
+        at_risk = churned = (f"clean_events.{labels.paid_until}", TYPE)
+    else:
+        days = DAY
+        at_risk = churned = (f"user_day_grid.{labels.paid_until}",)
+    of_churn = dict.fromkeys((labels.churned_column, "days_until_churn", "days_followed"), churned)
+    active_days = {"future_active_days": churned} if labels.kind == "silence" else {}
+    return {"is_at_risk": at_risk, **active_days, **of_churn, "censor_reason": (days, *parts)}
 
 
 def _of_entries(source: SourceName, product: Product) -> Sources:
@@ -126,6 +143,24 @@ def _of_entries(source: SourceName, product: Product) -> Sources:
             if name not in (event.keeps or ()) and f"{raw}.event_type" not in made[name]:
                 made[name].append(f"{raw}.event_type")
     return {name: tuple(sources) for name, sources in made.items()}
+
+
+def _of_users(product: Product) -> Sources:
+    if product.users_are != "from_events":
+        return _of_entries("users", product)
+    days = dict.fromkeys(("signup_date", VALID_FROM), ("clean_events.event_date",))
+    return {**days, **{name: (f"clean_events.{source.name}",) for name, source in product.attribute_sources.items()}}
+
+
+def _said_so_far(product: Product) -> Sources:
+    """Of users made from events the grid decides what a missing attribute is, by the attributes above it."""
+    if product.users_are != "from_events":
+        return {}
+    made: dict[str, tuple[str, ...]] = {}
+    for entry in product.attributes:
+        above = (source for condition in entry.missing_if for source in made[condition.key])
+        made[entry.name] = (f"clean_users.{entry.name}", *above)
+    return made
 
 
 def _of_outcomes(contract: Contract, source: SourceName, product: Product) -> Sources:

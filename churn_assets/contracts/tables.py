@@ -8,11 +8,19 @@ from types import MappingProxyType
 import pandas as pd
 
 from churn_assets.contracts.base import Column, Contract, Kind, Rule
-from churn_assets.contracts.declared import attribute_columns, measure_columns, property_columns, quarantine_reasons
-from churn_assets.contracts.learning import churn_labels_contract, feature_contracts
+from churn_assets.contracts.declared import (
+    attribute_columns,
+    measure_columns,
+    property_columns,
+    quarantine_reasons,
+    version_columns,
+)
+from churn_assets.contracts.labels import churn_labels_contract
+from churn_assets.contracts.learning import feature_contracts
 from churn_assets.contracts.metrics import metrics_contracts
 from churn_assets.product import Product
 from churn_assets.product.measures import IS_ACTIVE, TOTAL_EVENTS
+from churn_assets.product.reserved import VALID_FROM
 from churn_assets.settings import Settings, SourceName
 
 UNMATCHED_REASONS: Mapping[str, str] = MappingProxyType(
@@ -151,10 +159,12 @@ def _event_columns(user_id: Column, event_id: Column, product: Product) -> tuple
 
 
 def _grid_columns(user_id: Column, product: Product) -> tuple[Column, ...]:
+    is_made = product.users_are == "from_events"
+    signup = "Day of the user's first event" if is_made else "Signup day of the user's first version"
     return (
         user_id,
         Column("as_of_date", Kind.DATE, "Day the row describes"),
-        Column("signup_date", Kind.DATE, "Signup day of the user's first version"),
+        Column("signup_date", Kind.DATE, signup),
         *attribute_columns(product),
         Column("days_since_signup", Kind.INTEGER, "as_of_date - signup_date", minimum=0, unit="days"),
     )
@@ -178,11 +188,26 @@ def _daily_rules(product: Product) -> Iterator[Rule]:
     )
 
 
+def _users_of_events(user_id: Column, product: Product) -> Contract:
+    return Contract(
+        table="clean_users",
+        grain="one user and day with events, as the events that landed on one day show the user",
+        key=("user_id", "landing_date", VALID_FROM),
+        day="landing_date",
+        columns=(
+            user_id,
+            Column("signup_date", Kind.DATE, f"The same as {VALID_FROM}: of a user, the first one counts"),
+            *version_columns(product),
+            Column("landing_date", Kind.DATE, "Day the events were received"),
+        ),
+    )
+
+
 def contracts(settings: Settings) -> dict[str, Contract]:
     """Every table of the product by name, in the order the graph computes them."""
     ids = {"integer": Kind.INTEGER, "string": Kind.TEXT}
     product = settings.declaration
-    user_kind, event_kind = ids[settings.sources.users.id_type], ids[settings.sources.events.id_type]
+    user_kind, event_kind = ids[settings.sources.users.id_type], ids[settings.event_id_type]
     user_id = Column("user_id", user_kind, "User", minimum=1 if user_kind is Kind.INTEGER else None)
     event_id = Column("event_id", event_kind, "Event", minimum=1 if event_kind is Kind.INTEGER else None)
     lateness = pd.Timedelta(days=settings.lateness_days)
@@ -194,15 +219,17 @@ def contracts(settings: Settings) -> dict[str, Contract]:
     clean_users = Contract(
         table="clean_users",
         grain="one version of a user, as landed on one day",
-        key=("user_id", "landing_date"),
+        key=("user_id", "landing_date", *((VALID_FROM,) if product.users_are == "dated" else ())),
         day="landing_date",
         columns=(
             user_id,
             Column("signup_date", Kind.DATE, "Business day the user signed up"),
-            *attribute_columns(product),
+            *version_columns(product),
             *_landing_columns(provenance=True),
         ),
     )
+    if product.users_are == "from_events":
+        clean_users = _users_of_events(user_id, product)
     clean_events = Contract(
         table="clean_events",
         grain="one accepted event",
@@ -238,17 +265,11 @@ def contracts(settings: Settings) -> dict[str, Contract]:
         ),
         rules=(landed_in_time, _one_of("reason", tuple(UNMATCHED_REASONS))),
     )
+    of_users = (clean_users, _quarantined("users", product), _reconciliation("users"))
+    of_events = (clean_events, _quarantined("events", product), _reconciliation("events"))
     tables = (
-        _raw("users", product),
-        _files("users"),
-        _raw("events", product),
-        _files("events"),
-        clean_users,
-        _quarantined("users", product),
-        _reconciliation("users"),
-        clean_events,
-        _quarantined("events", product),
-        _reconciliation("events"),
+        *(table for source in settings.landed_sources for table in (_raw(source, product), _files(source))),
+        *((*of_events, clean_users) if product.users_are == "from_events" else (*of_users, *of_events)),
         user_day_grid,
         user_daily,
         unmatched_events,

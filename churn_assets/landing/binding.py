@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 from churn_assets.errors import RefusedFile
 from churn_assets.product import Product
-from churn_assets.settings import SourceName, SourceSettings
+from churn_assets.product.reserved import VALID_FROM
+from churn_assets.settings import EventsSettings, SourceName, SourceSettings, UsersSettings
 
 Refuse = Callable[[str], RefusedFile]
 _LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z_ .-]{0,39}")
+EVENT_ID = "event_id"
+NO_COLUMN = "extra"
+"""Aliases given to it are no contract column, though they may be named like one."""
 MOST_COLUMNS = 2000
 """Past this the names are data (ids as JSON keys, say), and a table of them would not fit in memory."""
 
@@ -40,12 +44,23 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Nested:
+    """A contract column inside the JSON value of the column at `position`, by the keys that lead to it. `name` is the alias."""
+
+    name: str
+    column: str
+    position: int
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Binding:
-    """Positions of contract columns and of the others, in the order they were delivered."""
+    """Positions of contract columns and of the others, in the order they were delivered; and what lies inside others."""
 
     columns: Mapping[str, int]
     extra: tuple[tuple[str, int], ...]
     drift: Drift
+    nested: tuple[Nested, ...] = ()
 
 
 class Binder:
@@ -53,11 +68,17 @@ class Binder:
 
     def __init__(self, source: SourceName, settings: SourceSettings, product: Product, refuse: Refuse) -> None:
         self.source, self.settings, self.refuse = source, settings, refuse
-        self._required, self._optional = product.required_columns(source), product.optional_columns(source)
+        self.required, self._optional = required_columns(product, source, settings), product.optional_columns(source)
         self._read_by_paths = product.path_columns(source)
-        columns = (*self._required, *self._optional)
-        self._known = {name: (name, name) for name in columns}
-        for column, aliases in {**product.aliases(source), **settings.columns}.items():
+        columns = (*self.required, *self._optional)
+        self._columns = frozenset(columns)
+        self._known: dict[str, tuple[str, str | None]] = {name: (name, name) for name in columns}
+        for alias in settings.columns.get(NO_COLUMN, ()):
+            self._known[alias.strip().casefold()] = (alias.strip(), None)
+        given = {VALID_FROM: settings.valid_from} if isinstance(settings, UsersSettings) and settings.valid_from else {}
+        for column, aliases in {**product.aliases(source), **given, **settings.columns}.items():
+            if column == NO_COLUMN:
+                continue
             if column not in columns:
                 raise refuse(
                     f"cannot be bound, as [sources.{source}.columns] names {column!r}, which is no column of {source}; "
@@ -68,7 +89,7 @@ class Binder:
                 if known[1] != column:
                     raise refuse(
                         f"cannot be bound, as [sources.{source}.columns] gives the name {alias!r} to both "
-                        f"{known[1]} and {column}; keep one"
+                        f"{known[1] or NO_COLUMN} and {column}; keep one"
                     )
 
     def match(self, raw: str) -> Match:
@@ -78,7 +99,8 @@ class Binder:
         return Match(
             name=name,
             column=column,
-            identity=column or folded,
+            # A blank in front, which no name has, where a name is a contract column's but the column is not.
+            identity=column or (f" {folded}" if folded in self._columns else folded),
             is_renamed=column is not None and folded != column,
             is_repaired=raw != expected,
         )
@@ -94,17 +116,37 @@ class Binder:
                 raise self.refuse(self._ambiguous(earlier, match))
         columns = {m.column: n for n, m in enumerate(matches) if m.column is not None}
         extra = tuple((m.name, n) for n, m in enumerate(matches) if m.column is None)
+        nested = self._nested(matches)
+        inside = {path.column for path in nested}
+        renamed = [(m.name, m.column) for m in matches if m.column is not None and m.is_renamed]
         drift = Drift(
             added=tuple(name for name, _ in extra if name.casefold() not in self._read_by_paths),
-            missing=tuple(name for name in self._optional if name not in columns),
-            renamed=tuple((m.name, m.column) for m in matches if m.column is not None and m.is_renamed),
+            missing=tuple(name for name in self._optional if name not in columns and name not in inside),
+            renamed=(*renamed, *((path.name, path.column) for path in nested)),
         )
         self._apply_policy(drift)
-        return Binding(columns, extra, drift)
+        return Binding(columns, extra, drift, nested)
+
+    def names_in_values(self, column: str) -> set[str]:
+        """The keys under which a contract column may stand inside JSON values."""
+        return {alias.rpartition(".")[2] for alias in self.settings.columns.get(column, ()) if "." in alias}
+
+    def _nested(self, matches: Sequence[Match]) -> tuple[Nested, ...]:
+        """Contract columns that no column is named like and that an alias with a dot finds inside another one."""
+        bound = {match.column for match in matches}
+        at = {match.name.casefold(): n for n, match in enumerate(matches) if match.column is None}
+        return tuple(
+            Nested(alias.strip(), column, at[top.casefold()], tuple(keys))
+            for column, aliases in self.settings.columns.items()
+            if column not in bound and column != NO_COLUMN
+            for alias in aliases
+            for top, *keys in [alias.strip().split(".")]
+            if keys and top.casefold() in at
+        )
 
     def _require(self, matches: Sequence[Match], hint: str) -> None:
-        found = {match.column for match in matches}
-        if missing := [name for name in self._required if name not in found]:
+        found = {match.column for match in matches} | {path.column for path in self._nested(matches)}
+        if missing := [name for name in self.required if name not in found]:
             raise self.refuse(
                 f"has {_columns(len(matches))} but lacks required {', '.join(missing)}; {hint}, "
                 f"or give the source's own names under [sources.{self.source}.columns] in churn.toml"
@@ -134,6 +176,12 @@ class Binder:
                 f'{" and ".join(causes)}, which schema_policy = "{policy}" does not allow; '
                 f"give the source's own names under [sources.{self.source}.columns], or relax the policy"
             )
+
+
+def required_columns(product: Product, source: SourceName, settings: SourceSettings) -> tuple[str, ...]:
+    """Columns that each file of the source must have. An id that is made of other columns is none."""
+    is_made = isinstance(settings, EventsSettings) and settings.event_id_from
+    return tuple(name for name in product.required_columns(source) if not (is_made and name == EVENT_ID))
 
 
 def header_repairs(matches: Sequence[Match]) -> int:

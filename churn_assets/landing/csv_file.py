@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 from churn_assets.landing.binding import MOST_COLUMNS, Binder, header_repairs
 from churn_assets.landing.csv_quotes import quote_fault
 from churn_assets.landing.delivery import Delivery
+from churn_assets.landing.nested import with_nested
 from churn_assets.landing.rows import ReadRows
 
 FIRST_RECORD = re.compile(rb'[\r\n]*((?:[^"\r\n]+|"[^"]*")*)')
@@ -42,7 +43,7 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
     if not data.endswith((b"\n", b"\r")):
         data += b"\n"  # pyarrow takes a lone header without line end for an empty file
     try:
-        table, malformed = _parse(data, delimiter, columns_at_most)
+        table, malformed = parse(data, delimiter, columns_at_most)
     except pa.ArrowInvalid:
         raise delivery.refused("cannot be read as CSV; check its delimiter and quotes") from None
     matches = [binder.match(str(column[0].as_py())) for column in table.columns]
@@ -56,10 +57,10 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
             f"has {len(malformed)} rows and none with as many fields as its header; check that the header is theirs, and that "
             f"{delimiter!r} separates both"
         )
-    return ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed)
+    return with_nested(ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed))
 
 
-def _parse(data: bytes, delimiter: str, columns_at_most: int) -> tuple[pa.Table, list[tuple[int, str]]]:
+def parse(data: bytes, delimiter: str, columns_at_most: int) -> tuple[pa.Table, list[tuple[int, str]]]:
     """All well-formed records, the header as the first, and (number, text) of the others."""
     is_small = len(data) <= BLOCK_BYTES
     try:

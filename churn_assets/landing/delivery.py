@@ -15,6 +15,9 @@ from churn_assets.errors import RefusedFile
 from churn_assets.settings import MEBIBYTE, SourceSettings
 
 FORMATS = {".csv": "csv", ".csv.gz": "csv", ".jsonl": "jsonl", ".jsonl.gz": "jsonl", ".parquet": "parquet"}
+FORMATS |= {".tsv": "csv", ".tsv.gz": "csv"}
+FORMATS |= dict.fromkeys((".json", ".json.gz", ".ndjson", ".ndjson.gz"), "jsonl")
+"""By how a file's name ends. What exporters name .json is JSON Lines; one JSON array is not."""
 PIECE_BYTES = 256 * 1024
 RATIO_JUDGED_FROM_BYTES = MEBIBYTE
 """A small file of one repeated row compresses past any ratio and harms nobody."""

@@ -1,4 +1,4 @@
-"""Import of a dump: two flat files split into landing days over one continuous calendar, no record changed, none lost.
+"""Import of a dump: flat files split into landing days over one continuous calendar, no record changed, none lost.
 
 What is written is uncompressed (CSV in the dump's own delimiter and encoding, JSON Lines, Parquet): a day is read far
 more often than it is landed, small gzip files save little, and one can look into them.
@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from churn_assets.errors import ChurnError
 from churn_assets.landing.dump_file import DumpFile, read_dump_file
+from churn_assets.landing.folder import files_of_dump
 from churn_assets.landing.incoming import incoming, publish
-from churn_assets.settings import SETTINGS_FILE, Settings
+from churn_assets.settings import SETTINGS_FILE, Settings, SourceName
 from churn_assets.settings_file import write_calendar
 
 MOST_DERIVED_DAYS = 3653
@@ -43,7 +44,7 @@ class LandedDump:
 
 
 def land_dump(
-    users: Path,
+    users: Path | None,
     events: Path,
     settings: Settings,
     *,
@@ -54,48 +55,62 @@ def land_dump(
 ) -> LandedDump:
     """Split the dump into `settings.landing_dir` and write the calendar into churn.toml where it is not set.
 
-    An event lands on its business day, a user on its signup date; outside the calendar (`start`..`end`, else that of
+    Each of `users` and `events` is a file, or a folder of files; `users` is None where [sources.users] from_events is set.
+    An event lands on its business day, a user on its signup date, or its valid_from where versions are dated; outside the
+    calendar (`start`..`end`, else that of
     the settings, else first to last event) on its nearest day; without a usable date on its first day (of JSON Lines: the
     first that has a line to bind it to). Raises
     ChurnError, with the landing as it was unless the disk gave out while days were moved into place.
     """
-    dumped = (read_dump_file(users, "users", settings), read_dump_file(events, "events", settings))
-    first, last = _calendar(dumped[1], events, settings, start, end)
+    users_files, events_files = _read(users, "users", settings), _read(events, "events", settings)
+    first, last = _calendar(events_files, events, settings, start, end)
     count = (last - first).days + 1
     with incoming(settings.landing_dir) as staging:
-        cuts = [_cut(file, first, count) for file in dumped]
+        cuts = [*_cuts(users_files, first, count), *_cuts(events_files, first, count)]
         for number in range(count):
             day = first + timedelta(days=number)
-            for file, bounds in cuts:
-                folder = staging / file.source / f"date={day.isoformat()}"
-                folder.mkdir(parents=True)
-                content = file.rows.content(int(bounds[number]), int(bounds[number + 1]))
-                (folder / f"{file.source}.{file.format}").write_bytes(content)
+            for cut in cuts:
+                if cut.days[number]:
+                    folder = staging / cut.file.source / f"date={day.isoformat()}"
+                    folder.mkdir(parents=True, exist_ok=True)
+                    content = cut.file.rows.content(int(cut.bounds[number]), int(cut.bounds[number + 1]))
+                    (folder / cut.name).write_bytes(content)
             if on_day is not None:
                 on_day(day)
         unchanged = publish(staging, settings.landing_dir, replace=replace, whole=True)
     write_calendar(settings.data_dir / SETTINGS_FILE, first, last)
-    moved_users, moved_events = (_outside(file, first, last) for file in dumped)
     return LandedDump(
         start=first,
         end=last,
         days=count,
-        user_rows=len(dumped[0]),
-        event_rows=len(dumped[1]),
+        user_rows=sum(map(len, users_files)),
+        event_rows=sum(map(len, events_files)),
         unchanged=unchanged,
-        undated_rows=sum(int(np.isnat(file.days).sum()) for file in dumped),
-        moved_user_rows=moved_users,
-        moved_event_rows=moved_events,
+        undated_rows=sum(int(np.isnat(file.days).sum()) for file in users_files + events_files),
+        moved_user_rows=sum(_outside(file, first, last) for file in users_files),
+        moved_event_rows=sum(_outside(file, first, last) for file in events_files),
     )
 
 
+def _read(path: Path | None, source: SourceName, settings: Settings) -> list[DumpFile]:
+    if source == "users" and (path is None) != settings.sources.users.from_events:
+        place = settings.data_dir / SETTINGS_FILE
+        raise ChurnError(
+            f"{place} says that users are made from events, so land the events alone, or take from_events out of it."
+            if path is not None
+            else f"No users are given; name their file before the events, or set from_events = true under [sources.users] in {place}."
+        )
+    return [] if path is None else [read_dump_file(file, source, settings) for file in files_of_dump(path)]
+
+
 def _calendar(
-    events: DumpFile, path: Path, settings: Settings, start: date | None, end: date | None
+    events: list[DumpFile], path: Path, settings: Settings, start: date | None, end: date | None
 ) -> tuple[date, date]:
     """First and last landing day: as given, else as set, else of the first and last event."""
     first, last = start or settings.start_date, end or settings.end_date
     if first is None or last is None:
-        dated = events.days[~np.isnat(events.days)]
+        days = np.concatenate([file.days for file in events])
+        dated = days[~np.isnat(days)]
         if not len(dated):
             raise ChurnError(
                 f"{path} has no event with a usable date to take the calendar from; check timestamp_format and "
@@ -112,6 +127,35 @@ def _calendar(
             f"The calendar would end on {last}, before it starts on {first}; check --start, --end and churn.toml."
         )
     return first, last
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A file with its rows by landing day: those of day n lie from `bounds[n]` to `bounds[n + 1]`. `name` is the file's on each
+    of `days`, those on which it has rows or which only it says are empty.
+    """
+
+    file: DumpFile
+    bounds: npt.NDArray[np.int64]
+    name: str
+    days: npt.NDArray[np.bool_]
+
+
+def _cuts(files: list[DumpFile], first: date, count: int) -> list[_Cut]:
+    """Of the files of one source: each day gets those that have rows on it, and an empty day one that says so."""
+    cut = [_cut(file, first, count) for file in files]
+    has_rows = np.array([np.diff(bounds) > 0 for _, bounds in cut], dtype=bool).reshape(len(cut), count)
+    has_rows[:1] |= ~has_rows.any(axis=0)
+    digits = len(str(len(files)))
+    return [
+        _Cut(
+            file,
+            bounds,
+            f"{file.source}{'' if len(files) == 1 else f'-{number:0{digits}}'}.{file.format}",
+            has_rows[number - 1],
+        )
+        for number, (file, bounds) in enumerate(cut, 1)
+    ]
 
 
 def _cut(file: DumpFile, first: date, count: int) -> tuple[DumpFile, npt.NDArray[np.int64]]:

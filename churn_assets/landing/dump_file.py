@@ -17,13 +17,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from churn_assets.landing.erased import Erased
+from churn_assets.landing.made_ids import require_id_parts
 from churn_assets.landing.records import Rows, read_records
 from churn_assets.landing.rows import ReadRows
+from churn_assets.product.reserved import VALID_FROM
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms import parsing
 
 Days = npt.NDArray[np.datetime64]
-DATED_BY = {"users": "signup_date", "events": "event_time"}
 FIRST_DAY, LAST_DAY = (np.datetime64(day, "D") for day in (date.min, date.max))
 """A day beyond these has no name, so no folder could be its landing day."""
 
@@ -51,11 +52,10 @@ def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFi
     path = path.resolve()
     records = read_records(path, source, settings, path.parent)
     read, rows, is_jsonl = records.read, records.rows, records.delivery.format == "jsonl"
+    require_id_parts(read, records.binder)
     days = _days(read, source, settings)
     stands_alone = (
-        _of_bound(read, _is_complete(read, settings.declaration.required_columns(source)))
-        if is_jsonl
-        else np.ones(len(days), dtype=bool)
+        _of_bound(read, _is_complete(read, records.binder.required)) if is_jsonl else np.ones(len(days), dtype=bool)
     )
     gone = Erased.of(settings).among(read, records.binder, records.delivery.format)
     if gone.any():  # what was erased is not landed again
@@ -67,7 +67,8 @@ def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
     """Business day of each record, by the rules the cleaning goes by."""
     declared = settings.source(source)
     zone = settings.source_timezone(source).key
-    at = read.binding.columns.get(DATED_BY[source])
+    of_users = VALID_FROM if settings.users_are == "dated" else "signup_date"
+    at = read.binding.columns.get(of_users if source == "users" else "event_time")
     texts = pd.Series(pd.array([] if at is None else read.columns[at], dtype=parsing.TEXT))
     if source == "users":
         found = parsing.days(texts, timestamp_format=declared.timestamp_format, zone=zone, timezone=settings.timezone)

@@ -22,7 +22,7 @@ def utf8_bytes(delivery: Delivery, encoding: str) -> tuple[bytes, int]:
         raise delivery.refused(f"cannot be decoded, as {encoding!r} is no known encoding; correct 'encoding'") from None
     try:
         if codec in UTF8:
-            if (wide := _wide_encoding(data)) is not None:
+            if (wide := wide_encoding(data)) is not None:
                 raise delivery.refused(f'is not UTF-8 text but looks like {wide}; declare encoding = "{wide}"')
             if not data.isascii():
                 data.decode("utf-8")
@@ -41,7 +41,7 @@ def utf8_bytes(delivery: Delivery, encoding: str) -> tuple[bytes, int]:
     return data, 0
 
 
-def _wide_encoding(data: bytes) -> str | None:
+def wide_encoding(data: bytes) -> str | None:
     """UTF-16 and UTF-32 by their mark, or by every second byte of Latin text being NUL (which is valid UTF-8)."""
     head = data[:LOOKED_AT_BYTES]
     nuls = head.count(0) / max(len(head), 1)

@@ -79,11 +79,17 @@ class Erased:
         if file_format == "csv":
             parts = [part.strip().strip('"') for part in line.split(binder.settings.delimiter)]
             at = read.binding.columns[USER_ID]
-            return parts if self.id_type == "string" else parts[at : at + 1]
+            if self.id_type == "string":
+                return parts
+            if not any(path.column == USER_ID for path in read.binding.nested):
+                return parts[at : at + 1]
+            keys = "|".join(map(re.escape, binder.names_in_values(USER_ID)))
+            return re.findall(rf'"(?:{keys})"+\s*:[\s"]*([^\s",}}]+)', line)
+        inside = binder.names_in_values(USER_ID)
         parts = [text or bare for text, bare in _JSON_PARTS.findall(line)]
         if self.id_type == "string":
             return parts
-        return [part for key, part in pairwise(parts) if binder.match(key).column == USER_ID]
+        return [part for key, part in pairwise(parts) if binder.match(key).column == USER_ID or key in inside]
 
 
 def canonical(user: str, id_type: str) -> str | None:

@@ -35,6 +35,20 @@ def delivered_files(landing_dir: Path, source: SourceName, day: date) -> list[Pa
     return files
 
 
+def files_of_dump(path: Path) -> list[Path]:
+    """The file at `path`, or those of the folder at `path` and its subfolders, by name; markers are none.
+
+    Raises RefusedFile where a folder holds no file.
+    """
+    if not path.is_dir():
+        return [path]
+    inside = (file for file in path.rglob("*") if file.is_file())
+    files = sorted(file for file in inside if all(part[0] not in "._" for part in file.relative_to(path).parts))
+    if not files:
+        raise RefusedFile(f"{path} is a folder without a file; name a file, or a folder that holds some.")
+    return files
+
+
 def day_digest(digests: Mapping[str, str]) -> str:
     """What a landing day holds: a hash over its files' names and digests."""
     told = "\n".join(f"{name}\t{digest}" for name, digest in sorted(digests.items()))

@@ -5,7 +5,6 @@ A line that is not one JSON object is a malformed row, since unlike in CSV it ca
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,26 +13,11 @@ import pyarrow as pa
 
 from churn_assets.landing.binding import MOST_COLUMNS, Binder, Binding, Drift, Match
 from churn_assets.landing.delivery import Delivery
+from churn_assets.landing.json_text import NESTED, PLAIN, json_text
+from churn_assets.landing.nested import with_nested
 from churn_assets.landing.rows import ReadRows
 
 TEXT_KINDS = {str, type(None)}
-DEEPEST_NESTING = 64
-"""Levels of arrays and objects in a value. Python's own limit depends on who called; this one does not."""
-
-
-class _Number(str):
-    """A number as written; a str subclass so that nested values can tell it from a text."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return fields
-
-
-_PLAIN = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=str)
-_NESTED = json.JSONDecoder(object_pairs_hook=_object, parse_int=_Number, parse_float=_Number, parse_constant=_Number)
 
 
 def read_jsonl(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
@@ -68,44 +52,35 @@ def read_jsonl(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
         for position, value in zip(layout, values, strict=True):
             columns[position][number] = value
     renamed = [(m.name, m.column) for m in spellings.values() if m.column is not None and m.is_renamed]
+    renamed += [(path.name, path.column) for path in binding.nested]
     drift = replace(binding.drift, renamed=tuple(dict.fromkeys(renamed)))
-    return ReadRows(
-        [pa.chunked_array([pa.array(column, pa.string())]) for column in columns],
-        len(records),
-        replace(binding, drift=drift),
-        sum(match.is_repaired for match in spellings.values()),
-        malformed,
+    return with_nested(
+        ReadRows(
+            [pa.chunked_array([pa.array(column, pa.string())]) for column in columns],
+            len(records),
+            replace(binding, drift=drift),
+            sum(match.is_repaired for match in spellings.values()),
+            malformed,
+        )
     )
 
 
 def _fields(line: str) -> dict[str, str | None]:
     """Key -> text of one line. Raises ValueError (UnicodeError and JSONDecodeError are such) or RecursionError."""
-    fields: Any = _PLAIN.decode(line)
+    fields: Any = PLAIN.decode(line)
     if not isinstance(fields, dict):
         raise ValueError("not an object")
     kinds = set(map(type, fields.values()))
     if not kinds <= TEXT_KINDS:
         if not kinds.isdisjoint((dict, list)):
-            fields = _NESTED.decode(line)
+            fields = NESTED.decode(line)
         for key, value in fields.items():
             if value is not None and not isinstance(value, str):
-                fields[key] = _json_text(value)
+                fields[key] = json_text(value)
     if "\\u" in line:  # an escape may name half a surrogate pair, which no UTF-8 text can hold
         "".join([*fields, *(value for value in fields.values() if value)]).encode()
     bound: dict[str, str | None] = fields
     return bound
-
-
-def _json_text(value: Any, depth: int = 0) -> str:
-    """Compact JSON text of a nested value, its numbers as written."""
-    if depth > DEEPEST_NESTING:
-        raise ValueError("nested too deeply")
-    if isinstance(value, dict):
-        inside = (f"{json.dumps(k, ensure_ascii=False)}:{_json_text(v, depth + 1)}" for k, v in value.items())
-        return "{" + ",".join(inside) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(_json_text(item, depth + 1) for item in value) + "]"
-    return value if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
 
 
 def _layout(

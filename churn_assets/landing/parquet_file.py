@@ -14,6 +14,7 @@ import pyarrow.types as pt
 
 from churn_assets.landing.binding import Binder, Binding, header_repairs
 from churn_assets.landing.delivery import RATIO_JUDGED_FROM_BYTES, Delivery, decompression_bomb, too_large
+from churn_assets.landing.nested import with_nested
 from churn_assets.landing.rows import ReadRows
 from churn_assets.settings import MEBIBYTE, SourceSettings
 
@@ -39,12 +40,12 @@ def read_parquet(delivery: Delivery, binder: Binder) -> ReadRows:
     try:
         table = _read(delivery, file, schema, binder.settings)
         table.validate(full=True)  # pyarrow does not check text for UTF-8 while reading
-        columns = [_as_text(column) for column in table.columns]
+        columns = [as_text(column) for column in table.columns]
     except UNREADABLE:
         raise corrupt from None
     if table.num_rows != metadata.num_rows:
         raise corrupt
-    return ReadRows(columns, table.num_rows, binding, header_repairs(matches))
+    return with_nested(ReadRows(columns, table.num_rows, binding, header_repairs(matches)))
 
 
 def _check_size(delivery: Delivery, metadata: Any, columns: int, settings: SourceSettings) -> None:
@@ -89,7 +90,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return _plain(kind.value_type) if pt.is_dictionary(kind) else kind
 
 
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.cast(column.type.storage_type)
     if pt.is_dictionary(column.type):

@@ -4,7 +4,7 @@ Everything else in the package derives from a `Product`. No word of a domain sta
 """
 
 from churn_assets.product.entries import Attribute, Condition, EventType, Feature, Measure, Property
-from churn_assets.product.product import Product
+from churn_assets.product.product import Product, UsersAre
 from churn_assets.product.read import DEFAULT_PRODUCT, read_product, shipped_products
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Measure",
     "Product",
     "Property",
+    "UsersAre",
     "read_product",
     "shipped_products",
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from churn_assets.product.clauses import Fault
 from churn_assets.product.entries import KINDS
 from churn_assets.product.faults_of_inputs import input_faults
+from churn_assets.product.faults_of_made_users import faults_of_attributes
 from churn_assets.product.faults_of_outputs import output_faults
 from churn_assets.product.measures import parts_of
 from churn_assets.product.reserved import COLUMNS, EXTRA, LABEL_PREFIX, TAKEN
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def faults(product: Product) -> Iterator[Fault]:
     """Every fault, in the order in which they are worth knowing."""
+    yield from faults_of_attributes(product)
     yield from _name_faults(product)
     yield from _path_faults(product)
     yield from input_faults(product)
@@ -42,6 +44,10 @@ def _name_faults(product: Product) -> Iterator[Fault]:
     for attribute in product.attributes:
         if attribute.name.startswith(LABEL_PREFIX):
             yield "attributes", attribute.name, f"its name {TAKEN}"
+    for entry in product.properties:
+        if entry.name in attributes:
+            clause = "an attribute has its name, so that a condition on it could mean either; rename one, and say from"
+            yield "properties", entry.name, clause
     taken = {measure.name for measure in product.measures} | attributes
     for measure in product.measures:
         if measure.name in attributes:
@@ -54,6 +60,8 @@ def _name_faults(product: Product) -> Iterator[Fault]:
 
 def _path_faults(product: Product) -> Iterator[Fault]:
     for kind, source in (("attributes", "users"), ("properties", "events")):
+        if kind == "attributes" and product.users_are == "from_events":
+            continue  # each has a property, which is judged
         types = {entry.name: entry.type for entry in product.entries_of(source)}
         columns = product.source_columns(source)
         aliases: dict[str, str] = {}

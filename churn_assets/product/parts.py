@@ -11,8 +11,15 @@ from churn_assets.product.product import Product
 
 def for_cleaning(product: Product, source: str) -> Product:
     """The attributes for users, the properties and event types for events."""
-    bare = replace(product, name="", measures=(), features=())
+    bare = replace(product, name="", measures=(), features=(), functions={}, origins={})
     return replace(bare, properties=(), event_types=()) if source == "users" else replace(bare, attributes=())
+
+
+def for_made_users(product: Product) -> Product:
+    """The attributes, and the properties they come from, where users are made from events."""
+    sources = {source.name for source in product.attribute_sources.values()}
+    bare = replace(product, name="", measures=(), features=(), event_types=(), functions={})
+    return replace(bare, properties=tuple(entry for entry in product.properties if entry.name in sources))
 
 
 def for_days(product: Product) -> Product:
@@ -22,7 +29,7 @@ def for_days(product: Product) -> Product:
         for measure in declared_measures(product.measures)
         for each in (measure, *parts_of(measure, product.features))
     )
-    return _without_unused(replace(product, name="", measures=measures, features=(), event_types=()))
+    return _without_unused(replace(product, name="", measures=measures, features=(), event_types=(), origins={}))
 
 
 def for_features(product: Product) -> Product:
@@ -30,7 +37,7 @@ def for_features(product: Product) -> Product:
     used = {name for column in product.feature_columns for name in (*column.of, *column.whole)}
     measures = tuple(m for m in product.measures if not used.isdisjoint((m.name, *parts_of_mean(m.name))))
     attributes = {entry.name for entry in product.attributes if entry.feature}
-    return _without_unused(replace(product, name="", measures=measures, event_types=()), attributes)
+    return _without_unused(replace(product, name="", measures=measures, event_types=(), origins={}), attributes)
 
 
 def _without_unused(product: Product, attributes: Iterable[str] = ()) -> Product:

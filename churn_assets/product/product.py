@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from churn_assets.errors import ChurnError
 from churn_assets.product.columns import FeatureColumn, feature_columns
@@ -13,9 +13,11 @@ from churn_assets.product.entries import Attribute, EventType, Feature, Measure,
 from churn_assets.product.faults import faults
 from churn_assets.product.measures import DailyColumn, daily_columns
 from churn_assets.product.origin import Origin
-from churn_assets.product.reserved import EVENT_KEYS, EXTRA, USER_KEYS
+from churn_assets.product.reserved import EVENT_KEYS, EXTRA, USER_KEYS, VALID_FROM
 
 Function = Callable[..., Any]
+UsersAre = Literal["delivered", "dated", "from_events"]
+"""Where users come from: a source; a source that dates their versions; or nothing but the events they have."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Product:
     event_types: tuple[EventType, ...] = ()
     measures: tuple[Measure, ...] = ()
     features: tuple[Feature, ...] = ()
+    users_are: UsersAre = "delivered"
     functions: Mapping[str, Function] = field(default_factory=dict, compare=False, repr=False)
     """What `python = "module:function"` names."""
     origins: Mapping[tuple[str, str], Origin] = field(default_factory=dict, compare=False, repr=False)
@@ -44,6 +47,19 @@ class Product:
         """The columns of user_features in order, keys apart."""
         return feature_columns(self.attributes, self.daily, self.features)
 
+    @cached_property
+    def attribute_sources(self) -> Mapping[str, Property]:
+        """Where users are made from events: the property that each attribute comes from. It has the name that the attribute's
+        `from` says, or the attribute's own; else it is found at the same place.
+        """
+        by_name = {entry.name: entry for entry in self.properties}
+        by_path = {self.path_of(entry, "events"): entry for entry in reversed(self.properties)}
+        found = {
+            entry.name: by_name.get(entry.from_ or entry.name) or by_path.get(self.path_of(entry, "events"))
+            for entry in self.attributes
+        }
+        return {name: source for name, source in found.items() if source}
+
     @property
     def event_vocabulary(self) -> tuple[str, ...]:
         """Names of the event types."""
@@ -54,7 +70,9 @@ class Product:
         return (*self.required_columns(source), *self.optional_columns(source))
 
     def required_columns(self, source: str) -> tuple[str, ...]:
-        return USER_KEYS if source == "users" else EVENT_KEYS
+        if source == "events":
+            return EVENT_KEYS
+        return (*USER_KEYS, VALID_FROM) if self.users_are == "dated" else USER_KEYS
 
     def optional_columns(self, source: str) -> tuple[str, ...]:
         return tuple(entry.name for entry in self.entries_of(source) if entry.from_ is None)

@@ -14,9 +14,10 @@ from churn_assets.errors import ChurnError
 from churn_assets.product.entries import KINDS
 from churn_assets.product.functions import find_function, module_path
 from churn_assets.product.implied import with_implied_properties
+from churn_assets.product.implied_by_attributes import with_properties_of_attributes
 from churn_assets.product.merge import TABLES, Layer, merged
 from churn_assets.product.messages import entry
-from churn_assets.product.product import Product, refusal
+from churn_assets.product.product import Product, UsersAre, refusal
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,7 +40,11 @@ def shipped_products() -> tuple[str, ...]:
 
 
 def read_product(
-    name: str = DEFAULT_PRODUCT, folder: Path | None = None, more: Mapping[str, Any] | None = None
+    name: str = DEFAULT_PRODUCT,
+    folder: Path | None = None,
+    more: Mapping[str, Any] | None = None,
+    *,
+    users_are: UsersAre = "delivered",
 ) -> Product:
     """The product called `name`, shipped or a file in `folder`, with the tables `more` of churn.toml over it.
 
@@ -47,7 +52,7 @@ def read_product(
     Python modules of the folder are read anew where they changed. Raises ChurnError naming the entry that cannot be right.
     """
     texts = tuple(_texts(name, folder))
-    declared = _Declared(name, folder, texts, repr(more or {}), more or {})
+    declared = _Declared(name, folder, texts, users_are, repr(more or {}), more or {})
     product = _read(declared)
     references = sorted({measure.python for measure in product.measures if measure.python})
     if not references:
@@ -71,6 +76,7 @@ class _Declared:
     name: str
     folder: Path | None
     texts: tuple[_Text, ...]
+    users_are: UsersAre
     more_text: str
     more: Mapping[str, Any] = field(compare=False)
 
@@ -91,7 +97,11 @@ def _read(declared: _Declared) -> Product:
         kind: tuple(entry(kind, raw, found.origins[kind, name].place) for name, raw in found.entries[kind].items())
         for kind in KINDS
     }
-    product = Product(Path(declared.name).name.removesuffix(SUFFIX), **entries, origins=found.origins)
+    product = Product(
+        Path(declared.name).name.removesuffix(SUFFIX), **entries, users_are=declared.users_are, origins=found.origins
+    )
+    if declared.users_are == "from_events":
+        product = with_properties_of_attributes(product)
     return with_implied_properties(product).check()
 
 

@@ -10,6 +10,8 @@ EXTRA = "extra"
 """Column of a raw table that holds, as a JSON object, what the source delivers besides."""
 USER_KEYS, EVENT_KEYS = ("user_id", "signup_date"), ("event_id", "user_id", "event_time", "event_type")
 """Source columns that every product has."""
+VALID_FROM = "valid_from"
+"""Column of users that dates their versions, where a deployment has one."""
 LANDING = ("landing_date", "source_file", "source_row", EXTRA, "read_error", "reason")
 GRID = (*USER_KEYS, "as_of_date", "days_since_signup")
 OF_THE_DAY = ("day_of_week", "is_weekend")
@@ -19,8 +21,8 @@ LABEL_PREFIX = "churned_"
 SEGMENT = "activity_segment"
 FEATURES = frozenset({*GRID, *OF_THE_DAY, *LABELS, SEGMENT})
 COLUMNS: Mapping[str, frozenset[str]] = {
-    "attributes": frozenset({*LANDING, *FEATURES, TOTAL_EVENTS, IS_ACTIVE}),
-    "properties": frozenset({*LANDING, *EVENT_KEYS, "event_date", "as_of_date"}),
+    "attributes": frozenset({*LANDING, VALID_FROM, *FEATURES, TOTAL_EVENTS, IS_ACTIVE}),
+    "properties": frozenset({*LANDING, *EVENT_KEYS, "event_date", *GRID, IS_ACTIVE}),
     "measures": frozenset({*GRID, IS_ACTIVE}),
     "features": FEATURES,
 }
@@ -30,7 +32,17 @@ TAKEN = "is the name of a column that a table has already; give it another"
 OUTCOMES = frozenset(
     {
         *("malformed_row", "nul_byte", "bad_user_id", "bad_signup_date", "bad_event_id", "bad_event_time"),
-        *("bad_event_type", "bad_number", "bad_flag", "bad_time", "bad_value", "future", "too_late", "conflict"),
+        *(
+            "bad_valid_from",
+            "bad_event_type",
+            "bad_number",
+            "bad_flag",
+            "bad_time",
+            "bad_value",
+            "future",
+            "too_late",
+            "conflict",
+        ),
         *("unknown_user", "before_signup", "id_written_as_decimal", "text_normalised"),
     }
 )

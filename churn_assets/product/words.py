@@ -45,7 +45,7 @@ def measured(measure: Measure) -> str:
 
 
 def happening(events: Sequence[str] | None, aggregation: str, conditions: Sequence[Condition], name: str) -> str:
-    """What a day above 0 has, as in "days since the last day with ...": "a skip", or "seconds_played above 0"."""
+    """What a day above 0 has, as in "days since the last day with ...": "a skip", or the name with "above 0"."""
     if events and len(events) == 1 and aggregation == "count" and not conditions:
         return f"{_article(events[0])} {events[0]}"
     return f"{name} above 0"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -83,8 +83,8 @@ def gather(deployment: Deployment) -> Contents:
         return Contents(
             day=day,
             published=published,
-            quality=[_quality(connection, source) for source in ("users", "events")],
-            reasons=_reasons(connection),
+            quality=[_quality(connection, source) for source in deployment.settings.landed_sources],
+            reasons=_reasons(connection, deployment.settings.landed_sources),
             warnings=list(_warnings(deployment, connection, ledger, judged)),
             judged=judged,
             groups={name: _groups(connection, name, day) for name in _grouped_by(deployment)},
@@ -106,11 +106,11 @@ def _quality(connection: duckdb.DuckDBPyConnection, source: str) -> Quality:
     return Quality(source, read, accepted, duplicate, unchanged, quarantined, score, worst_day, worst_score)
 
 
-def _reasons(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int]]:
+def _reasons(connection: duckdb.DuckDBPyConnection, sources: Sequence[str]) -> list[tuple[str, str, int]]:
     """(source, reason, rows) of what was rejected."""
     parts = " UNION ALL ".join(
         f"SELECT '{source}' AS source, reason, count(*) AS n FROM churn.quarantined_{source} GROUP BY ALL"
-        for source in ("users", "events")
+        for source in sources
     )
     return connection.execute(f"FROM ({parts}) ORDER BY n DESC, source, reason").fetchall()
 

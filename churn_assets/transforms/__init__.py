@@ -10,22 +10,28 @@ from churn_assets.transforms.feature_catalogue import feature_catalogue
 from churn_assets.transforms.features import user_features
 from churn_assets.transforms.growth import growth_daily
 from churn_assets.transforms.labels import churn_labels
+from churn_assets.transforms.labels_event import churn_labels_by_event
+from churn_assets.transforms.labels_lapse import churn_labels_by_lapse
 from churn_assets.transforms.outcomes import Cleaned
 from churn_assets.transforms.retention import retention_cohorts
-from churn_assets.transforms.rules import CleaningRules, cleaning_rules
+from churn_assets.transforms.rules import CleaningRules, cleaning_rules, rules_of_made_users
 from churn_assets.transforms.training import sampled_days, split_by_time, training_rows
 from churn_assets.transforms.user_days import unmatched_events, user_daily, user_day_grid
+from churn_assets.transforms.users_from_events import users_from_events
 
 __all__ = [
     "Cleaned",
     "CleaningRules",
     "churn_labels",
+    "churn_labels_by_event",
+    "churn_labels_by_lapse",
     "clean_events",
     "clean_users",
     "cleaning_rules",
     "feature_catalogue",
     "growth_daily",
     "retention_cohorts",
+    "rules_of_made_users",
     "sampled_days",
     "split_by_time",
     "training_rows",
@@ -33,4 +39,5 @@ __all__ = [
     "user_daily",
     "user_day_grid",
     "user_features",
+    "users_from_events",
 ]

@@ -164,12 +164,15 @@ class _Days:
         name, width = column.of[0], column.window_days
         return self._nullable_total(name, width) if column.nullable else self._total(name, width)
 
-    def _daily_mean(self, column: FeatureColumn, width: int | None = None) -> Values:
-        width = width or column.window_days
-        return self._total(column.of[0], width) / self._counted(None, width)
+    def _daily_mean(self, column: FeatureColumn) -> Any:
+        return self._sum(column) / self._counted(None, column.window_days)
 
     def _trend(self, column: FeatureColumn) -> Values:
-        return _ratio(self._daily_mean(column, column.shorter_days), self._daily_mean(column))
+        short, longer = (
+            self._total(column.of[0], width) / self._counted(None, width)
+            for width in (column.shorter_days, column.window_days)
+        )
+        return _ratio(short, longer)
 
     def _weighted_mean(self, column: FeatureColumn) -> Values:
         mean, weight = column.of

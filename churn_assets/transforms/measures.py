@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -187,10 +187,12 @@ def previous_ends(
     found = {}
     for measure in product.daily.values():
         if measure.across_midnight:
-            at = chosen(events, measure, lambda name: events[name])
+            # Attributes are those of the user-day it is for: where they fail, none of its own events counts either.
+            of_events = tuple(c for c in measure.conditions if c.key in events)
+            at = chosen(events, replace(measure, conditions=of_events), events.get)
             own = events if at is None else events.iloc[at]
             day = own["event_date"].to_numpy().astype("datetime64[D]").astype("int64")
-            latest = own["event_time"].groupby([own["user_id"].array, day + 1]).max()
+            latest = own["event_time"].groupby([own["user_id"], pd.Series(day + 1, index=own.index)]).max()
             wanted = pd.MultiIndex.from_arrays([list(grid_users), grid_days])
             found[measure.name] = latest.reindex(wanted).to_numpy().astype("datetime64[us]")
     return found

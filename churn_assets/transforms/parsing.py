@@ -28,6 +28,7 @@ MISSING_WORDS = frozenset({"", "unknown", "n/a", "na", "null", "none", "nan", "-
 TRUE_WORDS = frozenset({"1", "1.0", "true", "t", "yes", "y"})
 FALSE_WORDS = frozenset({"0", "0.0", "false", "f", "no", "n"})
 
+MICROSECONDS_PER_UNIT = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 LAST_MICROSECOND = 253_402_300_800_000_000
 """Of the year 9999, counted from 1970."""
 _WHOLE_NUMBER = r"^[0-9]+(\.0*)?$"
@@ -37,6 +38,8 @@ _DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 # Wider than what Arrow reads as ISO 8601: these only sort out what need not be tried.
 _MAYBE_LOCAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+)?$"
 _PAST_MICROSECONDS = r"(\.[0-9]{6})[0-9]{1,3}"
+_UTC_IN_WORDS = r" ?(UTC|GMT)$"
+_BLANK_BEFORE_OFFSET = r" ([+-][0-9]{2}(:?[0-9]{2})?)$"
 _MAYBE_ZONED = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:.]+(Z|[+-][0-9:]+)$"
 
 
@@ -123,11 +126,12 @@ def instants(values: Series, *, timestamp_format: str, zone: str) -> Series:
     """UTC instants (datetime64[us]), NaT where a value is not in the declared format or names no single instant.
 
     Values with an offset keep it; others are read in `zone`, where a local time that a DST change skips or repeats
-    is NaT. `timestamp_format`: iso8601 (as Arrow reads it), epoch_s, epoch_ms, or a strptime pattern.
+    is NaT. `timestamp_format`: iso8601 (as Arrow reads it, and with ` UTC` or a blank before the offset, as SQL engines
+    write it), epoch_s, epoch_ms, epoch_us, or a strptime pattern.
     """
     texts = _arrow(values)
-    if timestamp_format in ("epoch_s", "epoch_ms"):
-        return _from_epoch(values, microseconds_per_unit=1_000_000 if timestamp_format == "epoch_s" else 1_000)
+    if (unit := MICROSECONDS_PER_UNIT.get(timestamp_format)) is not None:
+        return _from_epoch(values, microseconds_per_unit=unit)
     if timestamp_format != "iso8601":
         return _from_pattern(texts, timestamp_format, zone)
     try:
@@ -138,6 +142,8 @@ def instants(values: Series, *, timestamp_format: str, zone: str) -> Series:
         return _instants(texts.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us")))
     except pa.ArrowInvalid:
         texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _PAST_MICROSECONDS, r"\1")
+        texts = pc.replace_substring_regex(texts, _UTC_IN_WORDS, "Z")
+        texts = pc.replace_substring_regex(texts, _BLANK_BEFORE_OFFSET, r"\1")
     local = _only(texts, pc.match_substring_regex(texts, _MAYBE_LOCAL))
     zoned = _only(texts, pc.match_substring_regex(texts, _MAYBE_ZONED))
     read_locally = _to_utc(_instants(_cast(local, pa.timestamp("us"))), zone)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from churn_assets.product import Product, read_product
-from churn_assets.product.parts import for_cleaning
-from churn_assets.settings import Settings, SourceName
-
-IdType = Literal["integer", "string"]
+from churn_assets.product.parts import for_cleaning, for_made_users
+from churn_assets.settings import IdType, Settings, SourceName, SourceSettings
 
 
 @dataclass(frozen=True)
@@ -35,14 +32,23 @@ class CleaningRules:
 def cleaning_rules(settings: Settings, source: SourceName) -> CleaningRules:
     """The rules by which rows of `source` are cleaned in this deployment."""
     own = settings.source(source)
+    return _rules(settings, own, for_cleaning(settings.declaration, source))
+
+
+def rules_of_made_users(settings: Settings) -> CleaningRules:
+    """The rules by which users are made from events in this deployment."""
+    return _rules(settings, settings.sources.events, for_made_users(settings.declaration))
+
+
+def _rules(settings: Settings, own: SourceSettings, product: Product) -> CleaningRules:
     return CleaningRules(
         user_id_type=settings.sources.users.id_type,
-        event_id_type=settings.sources.events.id_type,
+        event_id_type=settings.event_id_type,
         timestamp_format=own.timestamp_format,
         source_zone=own.timezone or settings.timezone,
         business_zone=settings.timezone,
         lateness_days=settings.lateness_days,
-        product=for_cleaning(settings.declaration, source),
+        product=product,
         other_event_types=settings.sources.events.event_types,
         values=own.values,
     )

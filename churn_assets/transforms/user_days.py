@@ -10,40 +10,46 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.product import Product
+from churn_assets.product import Attribute, Product, UsersAre
 from churn_assets.product.measures import IS_ACTIVE, TOTAL_EVENTS
 from churn_assets.transforms.measures import DayEvents, event_columns, previous_ends
+from churn_assets.transforms.user_versions import FAR_FUTURE, days_of, user_versions
 
 ONE_DAY = np.timedelta64(1, "D")
-FAR_FUTURE = np.datetime64("9999-12-31", "D")
-Days = npt.NDArray[np.datetime64]
 Positions = npt.NDArray[np.int64]
 
 
 def user_day_grid(
-    clean_users: pd.DataFrame, *, first_day: date, last_day: date, lateness_days: int, attributes: Sequence[str]
+    clean_users: pd.DataFrame,
+    *,
+    first_day: date,
+    last_day: date,
+    lateness_days: int,
+    attributes: Sequence[Attribute],
+    users_are: UsersAre = "delivered",
 ) -> pd.DataFrame:
     """Every user x every day of [first_day, last_day] on or after signup, `attributes` as of that day.
 
     Needs every user version landed up to last_day + lateness_days. The version that counts is the last landed on or
-    before the day; a user's first version counts from signup_date on if it landed within lateness_days of it.
+    before the day; a user's first version counts from signup_date on if it landed within lateness_days of it. Where versions
+    are dated, it is the one valid from the latest day of those that count by then (`user_versions`).
     """
-    versions = _versions(clean_users, lateness_days, attributes)
-    start = np.maximum(_days(versions["counts_from"]), np.datetime64(first_day, "D"))
-    start = np.maximum(start, _days(versions["signup_date"]))
-    stop = np.minimum(_days(versions["counts_until"]), np.datetime64(last_day, "D") + ONE_DAY)
+    versions = user_versions(clean_users, lateness_days, users_are, attributes)
+    start = np.maximum(days_of(versions["counts_from"]), np.datetime64(first_day, "D"))
+    start = np.maximum(start, days_of(versions["signup_date"]))
+    stop = np.minimum(days_of(versions["counts_until"]), np.datetime64(last_day, "D") + ONE_DAY)
     lasts = np.maximum((stop - start).astype("int64"), 0)
     row = np.repeat(np.arange(len(versions)), lasts)
     offset = np.arange(len(row)) - np.repeat(np.cumsum(lasts) - lasts, lasts)
     as_of_date = start[row] + offset
     rows = versions.take(row)
-    signup_date = _days(rows["signup_date"])
+    signup_date = days_of(rows["signup_date"])
     return pd.DataFrame(
         {
             "user_id": rows["user_id"].array,
             "as_of_date": as_of_date.astype("datetime64[us]"),
             "signup_date": signup_date.astype("datetime64[us]"),
-            **{name: rows[name].array for name in attributes},
+            **{entry.name: rows[entry.name].array for entry in attributes},
             "days_since_signup": (as_of_date - signup_date).astype("int64"),
         },
         copy=False,
@@ -69,7 +75,7 @@ def user_daily(user_day_grid: pd.DataFrame, clean_events: pd.DataFrame, *, produ
     # One fixed order, so that sums of floats do not depend on how the events were stored.
     tie = pd.factorize(events["event_id"], sort=True)[0] if events["event_id"].dtype != "int64" else events["event_id"]
     order = np.lexsort((np.asarray(tie), events["event_time"].to_numpy(), row))
-    previous = previous_ends(clean_events, grid["user_id"], _days(grid["as_of_date"]).astype("int64"), product)
+    previous = previous_ends(clean_events, grid["user_id"], days_of(grid["as_of_date"]).astype("int64"), product)
     measures = DayEvents(events.take(order), row[order], len(grid), grid, product, previous).columns()
     return grid.assign(**measures, **{IS_ACTIVE: measures[TOTAL_EVENTS] > 0})
 
@@ -82,6 +88,7 @@ def unmatched_events(
     last_day: date,
     lateness_days: int,
     signup_lookahead_days: int = 0,
+    users_are: UsersAre = "delivered",
 ) -> pd.DataFrame:
     """Events of the event days [first_day, last_day] for which the grid has no row, with the reason.
 
@@ -90,13 +97,13 @@ def unmatched_events(
     not from the grid, so that the conservation check compares two independent computations.
     """
     ahead = np.timedelta64(max(lateness_days, signup_lookahead_days), "D")
-    versions = _versions(clean_users, lateness_days)
+    versions = user_versions(clean_users, lateness_days, users_are)
     first = versions[~versions["user_id"].duplicated()]
     at = pd.Index(first["user_id"]).get_indexer(pd.Index(clean_events["user_id"]))
     known = at >= 0
-    day = _days(clean_events["event_date"])
+    day = days_of(clean_events["event_date"])
     landed, signup, counts_from = (
-        np.where(known, _days(first[name])[at], FAR_FUTURE) if len(first) else np.full(len(day), FAR_FUTURE)
+        np.where(known, days_of(first[name])[at], FAR_FUTURE) if len(first) else np.full(len(day), FAR_FUTURE)
         for name in ("landed", "signup_date", "counts_from")
     )
     # A version landed after the day's window has closed is unknown to that day, however much was loaded. One landed
@@ -111,51 +118,16 @@ def unmatched_events(
     return clean_events.take(unmatched).assign(reason=reason).reset_index(drop=True)
 
 
-def _versions(clean_users: pd.DataFrame, lateness_days: int, attributes: Sequence[str] = ()) -> pd.DataFrame:
-    """User versions in landing order with the days [counts_from, counts_until) on which each is the one that counts.
-
-    Days are datetime64[D]; signup_date is the user's first version's.
-    """
-    users = clean_users.reset_index(drop=True)
-    user = pd.factorize(users["user_id"])[0]
-    landed = _days(users["landing_date"])
-    order = np.lexsort((landed, user))
-    users, user, landed = users.take(order), user[order], landed[order]
-    is_first = np.ones(len(users), dtype=bool)
-    is_first[1:] = user[1:] != user[:-1]
-    first_of = np.maximum.accumulate(np.where(is_first, np.arange(len(users)), 0))
-    signup = _days(users["signup_date"])[first_of]
-    known_in_time = is_first & (landed <= signup + np.timedelta64(lateness_days, "D"))
-    counts_from = np.where(known_in_time, np.minimum(signup, landed), landed)
-    counts_until = np.full(len(users), FAR_FUTURE)
-    counts_until[:-1] = np.where(is_first[1:], FAR_FUTURE, landed[1:])
-    return pd.DataFrame(
-        {
-            "user_id": users["user_id"].array,
-            "landed": landed.astype("datetime64[s]"),
-            "signup_date": signup.astype("datetime64[s]"),
-            "counts_from": counts_from.astype("datetime64[s]"),
-            "counts_until": counts_until.astype("datetime64[s]"),
-            **{name: users[name].array for name in attributes},
-        },
-        copy=False,
-    )
-
-
-def _days(instants: pd.Series[Any]) -> Days:
-    return instants.to_numpy().astype("datetime64[D]")
-
-
 def _grid_rows_of(grid: pd.DataFrame, events: pd.DataFrame) -> Positions:
     """For each event the position of the grid row of its user and day, -1 where there is none."""
     if not len(grid):
         return np.full(len(events), -1)
     users = pd.Index(grid["user_id"].unique())
-    days = _days(grid["as_of_date"]).astype("int64")
+    days = days_of(grid["as_of_date"]).astype("int64")
     first, span = int(days.min()), int(days.max() - days.min()) + 1
     cell_row = np.full(len(users) * span, -1)
     cell_row[users.get_indexer(pd.Index(grid["user_id"])) * span + (days - first)] = np.arange(len(grid))
     user = users.get_indexer(pd.Index(events["user_id"]))
-    day = _days(events["event_date"]).astype("int64") - first
+    day = days_of(events["event_date"]).astype("int64") - first
     inside = (user >= 0) & (day >= 0) & (day < span)
     return np.where(inside, cell_row[np.where(inside, user * span + day, 0)], -1)

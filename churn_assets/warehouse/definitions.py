@@ -120,6 +120,7 @@ class Definition:
         return Changes(
             added=tuple(name for name in after if name not in before),
             changed=tuple(name for name in after if name in before and after[name] != before[name]),
+            same=tuple(name for name in after if after[name] == before.get(name)),
             dropped=tuple(name for name in before if name not in after),
         )
 
@@ -136,6 +137,7 @@ class Changes:
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
+    same: tuple[str, ...]
     dropped: tuple[str, ...]
 
     @property
