@@ -185,10 +185,18 @@ def test_a_path_is_a_column_or_an_object_alike_in_every_format(tmp_path: Path) -
 
 
 def test_a_shipped_product_that_a_deployment_changed_has_a_world_that_fits(tmp_path: Path) -> None:
-    order = {"name": "order", "keeps": ["category", "quantity", "amount", "discount", "device"]}
+    order = {"name": "order", "needs": ["amount"], "keeps": ["category", "quantity", "amount", "discount", "device"]}
     parcel_lost = {"name": "parcel lost", "needs": ["weight", "fee"]}
     of_coupons = ["coupon", "coupon_orders", "coupon_share_90d"]
-    of_visits = ["visit", "visits", "sessions", "orders_per_visit_30d", "visit_trend_7d_30d", "days_since_last_visit"]
+    of_visits = [
+        "visit",
+        "visits",
+        "visits_{window}d",
+        "sessions",
+        "orders_per_visit_30d",
+        "visit_trend_7d_30d",
+        "days_since_last_visit",
+    ]
     more = {
         "drop": ["country", *of_coupons, *of_visits],
         "attributes": [{"name": "loyalty", "type": "integer", "limits": [1, 3]}],
@@ -209,7 +217,7 @@ def test_a_product_that_is_neither_shipped_nor_declared_is_refused(tmp_path: Pat
         generate(tmp_path / "landing", product="nobody's", start=START, days=2)
 
 
-PATHS = (None, "extra.{name}", "extra.context.{name}", "extra.context.deep.{name}", "other.{name}")
+PATHS = (None, "extra.{name}", "extra.context.{name}", "extra.context.deep.{name}", "outer.{name}")
 
 
 @st.composite

@@ -121,7 +121,7 @@ def _properties(base: World, attributes: dict[str, MadeAttribute], product: Prod
     shipped = {entry.name: entry for entry in base.properties if entry.name in declared}
     for name in (*shipped, *(name for name in declared if name not in shipped)):
         entry, types = shipped.get(name), product.event_types
-        keeping = [e.name for e in types if e.keeps is None or name in e.keeps] or list(event_names(product))
+        keeping = [e.name for e in types if e.keeps is None or name in e.keeps] if types else [ANY_EVENT]
         if entry is None or not _still_decided(entry, attributes, declared):
             values = plain_values(declared[name], product)
             yield MadeProperty(name=name, on=tuple(keeping), values=values)
