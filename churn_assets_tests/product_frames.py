@@ -64,8 +64,8 @@ def _plain(value: Any, kind: Kind) -> Any:
 def user_day_grid(world: World) -> list[Row]:
     """The grid of the days asked for."""
     days: Any = {"first_day": world.asked[0], "last_day": world.asked[-1], "lateness_days": random_events.LATENESS}
-    attributes = [entry.name for entry in world.product.attributes]
-    made = transforms.user_day_grid(frame("clean_users", world.users, world), **days, attributes=attributes)
+    users = frame("clean_users", world.users, world)
+    made = transforms.user_day_grid(users, **days, attributes=world.product.attributes)
     return rows("user_day_grid", made, world)
 
 

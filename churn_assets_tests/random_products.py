@@ -34,8 +34,8 @@ VALUE_TYPES: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("first", "last", "count"), ("number", "integer", "flag", "label", "text", "time")),
 }
 """Types of the properties that an aggregation fits."""
-PROPERTY_NAMES = ("p1", "p2", "seconds", "m1", "total_events", "value")
-"""Among them names that measures have, each in another table."""
+PROPERTY_NAMES = ("p1", "p2", "seconds", "m1", "total_events", "value", "plan", "seats")
+"""Among them names that measures and attributes have, each in another table."""
 ATTRIBUTE_NAMES = ("plan", "seats", "is_paid", "a1")
 WINDOWS = st.integers(1, 40)
 GAPS = (30, 30, 15, 0.5, 1440)
@@ -101,7 +101,8 @@ def _properties(draw: st.DrawFn, name: str) -> Property:
 @st.composite
 def _conditions(draw: st.DrawFn, attributes: list[Attribute], properties: list[Property]) -> Declared:
     entries: dict[str, Any] = {entry.name: entry for entry in (*properties, *attributes)}
-    keys = [name for name, entry in entries.items() if entry.type not in ("time", "date")]
+    both = {entry.name for entry in properties} & {entry.name for entry in attributes}
+    keys = [name for name, entry in entries.items() if entry.type not in ("time", "date") and name not in both]
     where = {}
     for key in draw(_some(keys, 0, 2)) if keys else []:
         elsewhere = ["nowhere"] if entries[key].type in ("label", "text") else []
