@@ -182,7 +182,7 @@ def test_what_was_written_lands_every_event_with_its_id_user_time_and_type(tmp_p
     missing = {column: sum(row[column] in (None, "") for row in rows) for column in ("event_time", "event_type")}
     assert missing == {"event_time": 0, "event_type": 0}
     ids = {row["event_id"] for row in rows}
-    assert ids == {None} if settings.sources.events.event_id_from else len(ids) == EVENTS
+    assert len(ids) == EVENTS and None not in ids
     assert sum(row["user_id"] in (None, "") for row in rows) == EXPECTED[name].get("rejected", 0)
     assert all(isinstance(json.loads(row["extra"]), dict) for row in rows)
 

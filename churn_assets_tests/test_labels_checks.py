@@ -48,7 +48,11 @@ def stored(world: World, *changes: str) -> Stored:
     connection.execute(LEDGER_DDL)
     for table in world.tables:
         for at in world.published:
-            connection.execute(f"INSERT INTO {LEDGER_TABLE} VALUES (?, ?, 1, '', '', '', '', TIMESTAMP '2026-01-01')", [table, at])  # fmt: skip
+            connection.execute(
+                f"INSERT INTO {LEDGER_TABLE} BY NAME SELECT ? AS table_name, ? AS partition_date, 1 AS row_count, '' AS content_hash, "
+                "'' AS input_hash, '' AS code_version, '' AS run_id, TIMESTAMP '2026-01-01' AS published_at",
+                [table, at],
+            )
     for change in changes:
         connection.execute(change)
     return Stored(connection, {"churn_labels": contract}, world.settings)

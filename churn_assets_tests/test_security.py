@@ -120,6 +120,7 @@ REVIEWED = {
         ("both", "by_day", "counted", "feature", "name", "reach", "told", "what", "width"), "RECOUNTED"
     ),
     "checks.profile": {
+        "earliest": "SQL written in this module",
         "'false' if condition.negated else 'true'": "constants",
         "condition": "SQL written in this module",
         "unknown": "event types as literals",
@@ -130,7 +131,8 @@ REVIEWED = {
     },
     "warehouse.change": {"table": "a table of ours, qualified"},
     "checks.invariants": dict.fromkeys(
-        ("_admitted(stored)", "eligible", "source", "table"), "names written in this module, and numbers"
+        ("_admitted(stored)", "_since(stored.settings)", "eligible", "source", "table"),
+        "names written in this module, and numbers",
     ),
     "checks.labels": {
         "_HIDES_HORIZON.format(day='days.day', reach=reach)": "a constant and a whole number",

@@ -44,9 +44,10 @@ def _name_faults(product: Product) -> Iterator[Fault]:
     for attribute in product.attributes:
         if attribute.name.startswith(LABEL_PREFIX):
             yield "attributes", attribute.name, f"its name {TAKEN}"
+    conditions = {condition.key for measure in product.measures for condition in measure.where}
     for entry in product.properties:
         # Where users are made from events, an attribute and the property it comes from are one value under one name.
-        if entry.name in attributes and product.users_are != "from_events":
+        if entry.name in attributes & conditions and product.users_are != "from_events":
             clause = "an attribute has its name, so that a condition on it could mean either; rename one, and say from"
             yield "properties", entry.name, clause
     taken = {measure.name for measure in product.measures} | attributes

@@ -57,6 +57,8 @@ def _measure_faults(
     is_numeric = product.daily[measure.name].is_numeric
     if not is_numeric and (measure.limits or measure.most is not None):
         yield f"limits and most are for numbers, and its values are of type {product.daily[measure.name].type}; take them out"
+    if measure.empty == 0 and measure.limits and not measure.limits[0] <= 0 <= measure.limits[1]:
+        yield f"limits {list(measure.limits)} leave out 0, which is what a day without such an event has; widen them, or say empty = 'null'"
     if measure.weight is not None:
         yield from _weight_faults(product, measure, measure.weight, properties)
 
