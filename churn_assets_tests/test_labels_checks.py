@@ -46,9 +46,11 @@ def stored(world: World, *changes: str) -> Stored:
             columns = ", ".join(f"{c}::{sql_type(c, plain[c])} AS {c}" for c in plain)
             connection.execute(f"CREATE TABLE churn.{name} AS SELECT {columns} FROM given")
     connection.execute(LEDGER_DDL)
+    columns = "table_name, partition_date, row_count, content_hash, input_hash, code_version, run_id, published_at"
+    insert = f"INSERT INTO {LEDGER_TABLE} ({columns}) VALUES (?, ?, 1, '', '', '', '', TIMESTAMP '2026-01-01')"
     for table in world.tables:
         for at in world.published:
-            connection.execute(f"INSERT INTO {LEDGER_TABLE} VALUES (?, ?, 1, '', '', '', '', TIMESTAMP '2026-01-01')", [table, at])  # fmt: skip
+            connection.execute(insert, [table, at])
     for change in changes:
         connection.execute(change)
     return Stored(connection, {"churn_labels": contract}, world.settings)
