@@ -160,7 +160,7 @@ def test_what_ids_are_made_of_decides_what_conflicts_and_a_release_takes_it(made
     [
         (("u.csv", "e.csv"), FROM_EVENTS, "says that users are made from events, so land the events alone"),
         (("e.csv",), "", "No users are given; name their file before the events, or set from_events = true"),
-        (("u.csv", "e.csv", "e.csv"), "", "Name one file (EVENTS), or two (USERS EVENTS)."),
+        (("u.csv", "e.csv", "e.csv"), "", "Name one file or folder (EVENTS), or two (USERS EVENTS)."),
     ],
 )
 def test_land_takes_the_files_that_the_deployment_has(
