@@ -11,12 +11,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -26,6 +25,18 @@ from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, UsersAre, read_product
 from churn_assets.product.read import TABLES
+from churn_assets.source_settings import (
+    MEBIBYTE,
+    SOURCES,
+    EventsSettings,
+    IdType,
+    Names,
+    SourceName,
+    Sources,
+    SourceSettings,
+    TimezoneName,
+    UsersSettings,
+)
 from churn_assets.training_settings import TrainingSettings
 
 if sys.version_info >= (3, 11):
@@ -33,81 +44,24 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+__all__ = [
+    "DATA_DIR_VARIABLE",
+    "MEBIBYTE",
+    "SETTINGS_FILE",
+    "SOURCES",
+    "EventsSettings",
+    "IdType",
+    "Settings",
+    "SourceName",
+    "SourceSettings",
+    "Sources",
+    "TimezoneName",
+    "UsersSettings",
+    "default_data_dir",
+    "read_toml",
+]
 DATA_DIR_VARIABLE = "CHURN_DATA_DIR"
 SETTINGS_FILE = "churn.toml"
-MEBIBYTE = 1024 * 1024
-
-SourceName = Literal["users", "events"]
-IdType = Literal["integer", "string"]
-SOURCES: tuple[SourceName, ...] = ("users", "events")
-
-
-_timezones = cache(available_timezones)
-"""Looks through a folder of hundreds of files each time."""
-
-
-def _known_timezone(name: str) -> str:
-    if name not in _timezones():
-        raise ValueError(f"'{name}' is not an IANA timezone such as 'UTC' or 'Europe/Berlin'")
-    return name
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-TimezoneName = Annotated[str, AfterValidator(_known_timezone)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-
-
-class SourceSettings(BaseModel):
-    """How one source writes its files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: Literal["csv", "jsonl", "parquet"] | None = None
-    """Only files of this format are accepted. None: each file's own suffix decides."""
-    encoding: str = "utf-8"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    timezone: TimezoneName | None = None
-    """Zone of timestamps that carry no offset. None: the deployment's zone."""
-    timestamp_format: str = "iso8601"
-    """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
-    id_type: IdType = "integer"
-    schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
-    columns: dict[str, Names] = Field(default_factory=dict)
-    """Contract column -> names it may have at the source."""
-    values: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """Contract column -> {source value: contract value}."""
-    max_file_mebibytes: int = Field(default=2048, ge=1)
-    """Size of one file after decompression, in MiB, past which it is refused."""
-    max_compression_ratio: int = Field(default=200, ge=1)
-    """Decompressed : compressed size past which a file is refused as a decompression bomb."""
-
-
-class UsersSettings(SourceSettings):
-    """Besides these keys a declaration may name some by which attributes get other values (`values_setting`)."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    from_events: bool = False
-    """No users are delivered: each id seen in an accepted event is a user."""
-    valid_from: Names = ()
-    """Column that dates a user's versions, by the names it may have at the source. None: a version counts from its landing on."""
-
-
-class EventsSettings(SourceSettings):
-    event_types: Names = ()
-    """Event types of the product besides the known ones. Any other is kept too, but raises a warning."""
-    event_id_from: Names = ()
-    """Columns that make up an event's id where the source has none. Exact copies are then duplicates."""
-
-
-class Sources(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    users: UsersSettings = UsersSettings()
-    events: EventsSettings = EventsSettings()
 
 
 class Settings(BaseSettings):
@@ -304,7 +258,13 @@ def _with_given_values(product: Product, given: dict[str, Any]) -> Product:
     for key, values in given.items():
         if key not in by_setting:
             raise ChurnError(f"[sources.users] has the unknown key '{key}'; see docs/settings.md for the keys.")
-        texts = json.loads(values) if isinstance(values, str) and values.startswith("[") else _listed(values)
+        texts = (
+            json.loads(values)
+            if isinstance(values, str) and values.startswith("[")
+            else [values]
+            if isinstance(values, str)
+            else values
+        )
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
             raise ChurnError(f"[sources.users] {key} must be a list of texts.")
         entry = by_setting[key]

@@ -19,6 +19,7 @@ LAYERS = (
         "errors",
         "files",
         "settings",
+        "source_settings",
         "label_settings",
         "label_names",
         "training_settings",

@@ -18,7 +18,7 @@ from churn_assets.product import Attribute, Product
 from churn_assets.product.columns import FeatureColumn
 from churn_assets.product.parts import for_days, for_features
 from churn_assets.settings import Settings
-from churn_assets.transforms.features import FeatureInputs
+from churn_assets.transforms.feature_inputs import FeatureInputs
 from churn_assets.transforms.user_days import daily_event_columns
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.selection import Selection

@@ -20,7 +20,7 @@ from churn_assets.contracts import Contract, Kind
 from churn_assets.product import Product
 from churn_assets.settings import Settings
 from churn_assets.transforms import user_features
-from churn_assets.transforms.features import FeatureInputs
+from churn_assets.transforms.feature_inputs import FeatureInputs
 from churn_assets.warehouse import Ledger, read_days
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.reading import Bucket

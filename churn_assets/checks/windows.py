@@ -9,7 +9,7 @@ from churn_assets.calendar import DayRange, Window, contiguous
 from churn_assets.checks.verdict import Check, Stored, Verdict
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.settings import Settings, SourceName
-from churn_assets.transforms.features import FeatureInputs
+from churn_assets.transforms.feature_inputs import FeatureInputs
 from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.file_notes import drifted_columns
 

@@ -6,9 +6,7 @@ What the features are is declared (`product.feature_columns`); here is how each 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,68 +15,14 @@ import pandas as pd
 
 from churn_assets.product import Product
 from churn_assets.product.columns import SEGMENT_DAYS, SEGMENTS, FeatureColumn
-from churn_assets.product.measures import TOTAL_EVENTS, DailyColumn
+from churn_assets.product.measures import TOTAL_EVENTS
 from churn_assets.transforms.days import day_number, day_numbers
+from churn_assets.transforms.feature_inputs import FeatureInputs
 from churn_assets.transforms.measures import chosen
 from churn_assets.transforms.trailing import Matrix, Positions, UserDays
 
 Values = npt.NDArray[Any]
 ADDED = ("sum", "daily_mean", "ratio", "trend", "weighted_mean")
-
-
-@dataclass(frozen=True)
-class FeatureInputs:
-    """What the features of a product need: columns of each table, and how many days a window goes back."""
-
-    product: Product
-
-    @cached_property
-    def back(self) -> int:
-        """Of the windows over days."""
-        windows = [column.window_days for column in self.product.feature_columns if column.operation != "since"]
-        return max(SEGMENT_DAYS, *windows) - 1
-
-    @cached_property
-    def lookback(self) -> int:
-        """Of what asks for the last day."""
-        return max(column.window_days for column in self.product.feature_columns if column.operation == "since") - 1
-
-    @property
-    def grid(self) -> tuple[str, ...]:
-        """Of user_day_grid, of the days themselves."""
-        attributes = [column.name for column in self.product.feature_columns if column.operation == "attribute"]
-        return ("user_id", "as_of_date", *attributes, "days_since_signup")
-
-    @property
-    def windowed(self) -> tuple[str, ...]:
-        """Of user_daily, in the windows over days."""
-        return self._of_daily(lambda column: column.operation not in ("since", "attribute", "distinct"))
-
-    @property
-    def since(self) -> tuple[str, ...]:
-        """Of user_daily, as far back as `since` looks."""
-        return self._of_daily(lambda column: column.operation == "since")
-
-    @property
-    def distinct(self) -> tuple[DailyColumn, ...]:
-        names = dict.fromkeys(c.of[0] for c in self.product.feature_columns if c.operation == "distinct")
-        return tuple(self.product.daily[name] for name in names)
-
-    @property
-    def events(self) -> tuple[str, ...]:
-        """Of clean_events, in the windows over days; none where no feature looks at events."""
-        if not self.distinct:
-            return ()
-        used = {measure.value for measure in self.distinct} | {c.key for m in self.distinct for c in m.conditions}
-        types = ("event_type",) if any(measure.events for measure in self.distinct) else ()
-        return ("user_id", "event_date", *types, *(e.name for e in self.product.properties if e.name in used))
-
-    def _of_daily(self, is_wanted: Any) -> tuple[str, ...]:
-        used = {
-            name for column in self.product.feature_columns if is_wanted(column) for name in (*column.of, *column.whole)
-        }
-        used.add(TOTAL_EVENTS)
-        return ("user_id", "as_of_date", *(name for name in self.product.daily if name in used))
 
 
 def user_features(

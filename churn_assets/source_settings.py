@@ -1,0 +1,83 @@
+"""Settings of the sources, `[sources]` of churn.toml: how each writes its files, and where users come from."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+MEBIBYTE = 1024 * 1024
+
+SourceName = Literal["users", "events"]
+IdType = Literal["integer", "string"]
+SOURCES: tuple[SourceName, ...] = ("users", "events")
+
+
+_timezones = cache(available_timezones)
+"""Looks through a folder of hundreds of files each time."""
+
+
+def _known_timezone(name: str) -> str:
+    if name not in _timezones():
+        raise ValueError(f"'{name}' is not an IANA timezone such as 'UTC' or 'Europe/Berlin'")
+    return name
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+TimezoneName = Annotated[str, AfterValidator(_known_timezone)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class SourceSettings(BaseModel):
+    """How one source writes its files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["csv", "jsonl", "parquet"] | None = None
+    """Only files of this format are accepted. None: each file's own suffix decides."""
+    encoding: str = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    timezone: TimezoneName | None = None
+    """Zone of timestamps that carry no offset. None: the deployment's zone."""
+    timestamp_format: str = "iso8601"
+    """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
+    id_type: IdType = "integer"
+    schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
+    columns: dict[str, Names] = Field(default_factory=dict)
+    """Contract column -> names it may have at the source."""
+    values: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Contract column -> {source value: contract value}."""
+    max_file_mebibytes: int = Field(default=2048, ge=1)
+    """Size of one file after decompression, in MiB, past which it is refused."""
+    max_compression_ratio: int = Field(default=200, ge=1)
+    """Decompressed : compressed size past which a file is refused as a decompression bomb."""
+
+
+class UsersSettings(SourceSettings):
+    """Besides these keys a declaration may name some by which attributes get other values (`values_setting`)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    from_events: bool = False
+    """No users are delivered: each id seen in an accepted event is a user."""
+    valid_from: Names = ()
+    """Column that dates a user's versions, by the names it may have at the source. None: a version counts from its landing on."""
+
+
+class EventsSettings(SourceSettings):
+    event_types: Names = ()
+    """Event types of the product besides the known ones. Any other is kept too, but raises a warning."""
+    event_id_from: Names = ()
+    """Columns that make up an event's id where the source has none. Exact copies are then duplicates."""
+
+
+class Sources(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    users: UsersSettings = UsersSettings()
+    events: EventsSettings = EventsSettings()
