@@ -38,9 +38,9 @@ DISK = {
 """What the system and SQLite say, in whatever exception a library wraps it."""
 
 
-def about_the_disk(said: str) -> str | None:
+def about_the_disk(message: str) -> str | None:
     """A sentence if that is what is wrong, whatever library came upon it."""
     for phrase, what in DISK.items():
-        if phrase in said:
+        if phrase in message:
             return f"{what}; put that right and run the same command again: what was published stays as it was."
     return None

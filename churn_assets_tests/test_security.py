@@ -168,7 +168,7 @@ REVIEWED = {
     "checks.metrics": dict.fromkeys(("2 * MONTH_DAYS - 1", "ahead", "later", "width"), "whole numbers")
     | dict.fromkeys(
         (
-            "', '.join((f'c.{name} AS {name}_told, counted.{name} AS {name}_counted' for name in told))",
+            "', '.join((f'c.{name} AS {name}_published, counted.{name} AS {name}_counted' for name in published))",
             "', '.join((f'coalesce(sum({name}) OVER (ORDER BY day), 0)::BIGINT AS {name}' for name in (*counts, 'new_users')))",
             *("name", "spans", "totals"),
         ),

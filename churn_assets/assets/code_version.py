@@ -56,7 +56,7 @@ def meanings_of(declared: Mapping[str, Any]) -> dict[str, str]:
 
 
 def digest(*parts: str) -> str:
-    """Twelve hexadecimal digits over texts, told apart from each other."""
+    """Twelve hexadecimal digits over texts; where one ends and the next begins counts."""
     return hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()
 
 

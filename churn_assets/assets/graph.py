@@ -41,7 +41,7 @@ FRESH_GROUPS = ("metrics", "learning")
 FRESH_BY = "0 8 * * *"
 """In the deployment's zone."""
 OWNERS = ["team:data-engineering"]
-MOST_SOURCES_TOLD = 4
+MOST_SOURCES_SHOWN = 4
 STORED_TABLE = PythonObjectDagsterType(StoredTable, name="StoredTable")
 PUBLICATION = PythonObjectDagsterType(Publication, name="Publication")
 
@@ -152,5 +152,5 @@ def _made_from(sources: tuple[str, ...]) -> str:
     """Dagster's own UI shows no lineage of columns, so descriptions do: the columns, or where they are many their tables."""
     if not sources:
         return ""
-    told = sources if len(sources) <= MOST_SOURCES_TOLD else sorted({source.split(".")[0] for source in sources})
-    return f" ← {', '.join(told)}"
+    shown = sources if len(sources) <= MOST_SOURCES_SHOWN else sorted({source.split(".")[0] for source in sources})
+    return f" ← {', '.join(shown)}"

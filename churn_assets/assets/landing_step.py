@@ -155,8 +155,8 @@ def _drift(files: pd.DataFrame) -> dict[date, dict[str, str]]:
         of_day = texts.setdefault(file["landing_date"].date(), {})
         for kind in DRIFT_COLUMNS:
             of_day.setdefault(kind, []).append(file[kind])
-    told = {day: {kind: drifted_columns(found) for kind, found in kinds.items()} for day, kinds in texts.items()}
-    return {day: {kind: ", ".join(names) for kind, names in kinds.items() if names} for day, kinds in told.items()}
+    of_days = {day: {kind: drifted_columns(found) for kind, found in kinds.items()} for day, kinds in texts.items()}
+    return {day: {kind: ", ".join(names) for kind, names in kinds.items() if names} for day, kinds in of_days.items()}
 
 
 def _stacked(raw: Contract, landed: list[_Landed]) -> pd.DataFrame:

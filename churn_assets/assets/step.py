@@ -195,13 +195,13 @@ class Step:
                         yield partial(computed, partial(_given, load(connection)), block.days)
 
         def notes() -> Mapping[date, Mapping[str, Any]]:
-            said = dict(self.notes(collected)) if self.notes else {}
+            notes = dict(self.notes(collected)) if self.notes else {}
             if self.pictures:
                 with deployment.warehouse.reading() as connection:
                     drawn = DayRange(deployment.settings.calendar_start, days.last)
                     rows = read_days(connection, main, drawn, without=older_days(connection, main))
-                said[days.last] = {**said.get(days.last, {}), **self.pictures(rows)}
-            return said
+                notes[days.last] = {**notes.get(days.last, {}), **self.pictures(rows)}
+            return notes
 
         def published(contract: Contract, rows: Iterable[Any], **more: Any) -> Publication:
             return Publication(

@@ -214,7 +214,7 @@ def _user_features(settings: Settings) -> Step:
             "user_features": {column.name: _with_measures(column, product) for column in product.feature_columns},
             "feature_catalogue": {"feature": tuple((column, column.sees) for column in product.feature_columns)},
         },
-        # Each key bucket of a day told its definitions.
+        # Each key bucket of a day repeats its definitions.
         combine={"feature_catalogue": lambda parts: stacked(parts).drop_duplicates(["as_of_date", "feature"])},
     )
 

@@ -193,7 +193,7 @@ def dagster_instance(deployment: Deployment) -> Iterator[DagsterInstance]:
 
 
 def range_tags(days: DayRange) -> dict[str, str]:
-    """How Dagster is told which partitions a run is for."""
+    """What tells Dagster which partitions a run is for."""
     return {RANGE_START: days.first.isoformat(), RANGE_END: days.last.isoformat()}
 
 

@@ -41,21 +41,21 @@ def latest(settings: Settings, sought: Erased) -> dict[str, Any] | None:
 
 def begin(settings: Settings, sought: Erased, found: dict[str, Any]) -> None:
     """Note the erasure before anything is erased: from now on the user's rows are not taken, and a stop is known."""
-    told = read_erasures(settings.data_dir)
+    record = read_erasures(settings.data_dir)
     (user,) = sought.users
     before = latest(settings, sought)
     if before is None or before["finished_at"]:
-        told["key"] = sought.key.hex()
-        told["erasures"].append({"user": user, "begun_at": _now(), "finished_at": None, "found": found})
-        _write(settings.data_dir / ERASURES, told)
+        record["key"] = sought.key.hex()
+        record["erasures"].append({"user": user, "begun_at": _now(), "finished_at": None, "found": found})
+        _write(settings.data_dir / ERASURES, record)
 
 
 def finish(settings: Settings, sought: Erased) -> None:
-    told = read_erasures(settings.data_dir)
-    for one in told["erasures"]:
+    record = read_erasures(settings.data_dir)
+    for one in record["erasures"]:
         if one["user"] in sought.users and one["finished_at"] is None:
             one["finished_at"] = _now()
-    _write(settings.data_dir / ERASURES, told)
+    _write(settings.data_dir / ERASURES, record)
 
 
 @contextmanager
@@ -67,9 +67,9 @@ def one_at_a_time(settings: Settings) -> Iterator[None]:
         raise ChurnError("Another erasure is under way; wait until it is done and run this again.") from None
 
 
-def _write(path: Path, told: dict[str, Any]) -> None:
+def _write(path: Path, record: dict[str, Any]) -> None:
     try:
-        replace_content(path, json.dumps(told, indent=2).encode(), mode=OWNER_ONLY)
+        replace_content(path, json.dumps(record, indent=2).encode(), mode=OWNER_ONLY)
     except OSError as error:
         raise ChurnError(f"{path} cannot be written ({os.strerror(error.errno or 0)}); make it writable.") from error
 

@@ -49,7 +49,7 @@ class Judged:
         changes = self.changes.get(table)
         if changes is None or not (changes.added or changes.dropped or changes.same):
             return "new code"
-        told = [
+        parts = [
             f"{_named(names)} {verb}"
             for names, verb in (
                 (changes.added, "added"),
@@ -59,8 +59,8 @@ class Judged:
             if names
         ]
         if changes.changed and not changes.same:
-            told.append("all others changed")
-        return f"new definition: {', '.join(told)}" if told else "new code"
+            parts.append("all others changed")
+        return f"new definition: {', '.join(parts)}" if parts else "new code"
 
 
 @dataclass(frozen=True)

@@ -89,11 +89,11 @@ def _unfinished(instance: DagsterInstance) -> bool:
 def _state(deployment: Deployment) -> str:
     """Changes when a file lands or a partition is published, without reading either."""
     ledger = current_ledger(deployment)
-    told = hashlib.blake2b(landing_fingerprint(deployment.settings.landing_dir).encode(), digest_size=16)
+    digest = hashlib.blake2b(landing_fingerprint(deployment.settings.landing_dir).encode(), digest_size=16)
     for table in sorted(deployment.contracts):
         for day, entry in sorted(ledger.of(table).items()):
-            told.update(f"{table}|{day}|{entry.content_hash}|{entry.input_hash}|{entry.run_id}\n".encode())
-    return told.hexdigest()
+            digest.update(f"{table}|{day}|{entry.content_hash}|{entry.input_hash}|{entry.run_id}\n".encode())
+    return digest.hexdigest()
 
 
 def _first(todo: Plan) -> list[Work]:

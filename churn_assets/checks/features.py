@@ -50,20 +50,22 @@ def features_invariants(settings: Settings) -> list[Check]:
 def _recounted(stored: Stored, days: DayRange, features: Mapping[str, tuple[str, int]]) -> Mapping[date, Verdict]:
     # Whoever was there on a day is there on every later one: a window's sum is the sum of its days' sums.
     reach = max(width for _, width in features.values()) - 1
-    told = ", ".join(f"sum({feature} * {WEIGHT})::BIGINT AS {feature}" for feature in features)
+    published = ", ".join(f"sum({feature} * {WEIGHT})::BIGINT AS {feature}" for feature in features)
     by_day = ", ".join(f"sum({what} * {WEIGHT})::BIGINT AS {feature}" for feature, (what, _) in features.items())
     counted = ", ".join(
         f"coalesce(sum(daily.{feature}) FILTER (daily.day > days.day - {width}), 0)::BIGINT AS {feature}"
         for feature, (_, width) in features.items()
     )
-    both = ", ".join(f"coalesce(told.{name}, 0) AS {name}_told, counted.{name} AS {name}_counted" for name in features)
+    both = ", ".join(
+        f"coalesce(published.{name}, 0) AS {name}_published, counted.{name} AS {name}_counted" for name in features
+    )
     query = f"""{EVERY_DAY},
-    told AS (SELECT as_of_date AS day, {told} FROM churn.user_features WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
+    published AS (SELECT as_of_date AS day, {published} FROM churn.user_features WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
     daily AS (SELECT as_of_date AS day, {by_day} FROM churn.user_daily
         WHERE as_of_date BETWEEN $first::DATE - {reach} AND $last GROUP BY 1),
     counted AS (SELECT days.day AS day, {counted} FROM days LEFT JOIN daily ON daily.day BETWEEN days.day - {reach} AND days.day GROUP BY 1)
-    SELECT day, {both} FROM counted LEFT JOIN told USING (day)"""
+    SELECT day, {both} FROM counted LEFT JOIN published USING (day)"""
     return {
-        day: Verdict(all(f[f"{name}_told"] == f[f"{name}_counted"] for name in features), f)
+        day: Verdict(all(f[f"{name}_published"] == f[f"{name}_counted"] for name in features), f)
         for day, f in stored.by_day(query, days).items()
     }

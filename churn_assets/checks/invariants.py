@@ -59,11 +59,11 @@ def invariants(settings: Settings) -> list[Check]:
 def as_the_grid(table: str) -> Check:
     """Of a table with a row for each user-day: those of the grid, each once."""
     query = f"""{EVERY_DAY},
-    told AS (SELECT user_id, as_of_date FROM churn.{table} WHERE as_of_date BETWEEN $first AND $last),
+    published AS (SELECT user_id, as_of_date FROM churn.{table} WHERE as_of_date BETWEEN $first AND $last),
     grid AS (SELECT user_id, as_of_date FROM churn.user_day_grid WHERE as_of_date BETWEEN $first AND $last),
-    rows AS (SELECT as_of_date AS day, count(*) AS n FROM told GROUP BY 1),
+    rows AS (SELECT as_of_date AS day, count(*) AS n FROM published GROUP BY 1),
     users AS (SELECT as_of_date AS day, count(*) AS n FROM grid GROUP BY 1),
-    without AS (SELECT as_of_date AS day, count(*) AS n FROM grid ANTI JOIN told USING (user_id, as_of_date) GROUP BY 1)
+    without AS (SELECT as_of_date AS day, count(*) AS n FROM grid ANTI JOIN published USING (user_id, as_of_date) GROUP BY 1)
     SELECT day, coalesce(rows.n, 0) AS rows, coalesce(users.n, 0) AS grid_rows, coalesce(without.n, 0) AS grid_rows_without_one
     FROM days LEFT JOIN rows USING (day) LEFT JOIN users USING (day) LEFT JOIN without USING (day)"""
 
@@ -90,13 +90,13 @@ def _reconciled(source: SourceName) -> Check:
     raw AS (SELECT landing_date, source_file, count(*) AS n FROM churn.raw_{source} WHERE landing_date BETWEEN $first AND $last GROUP BY ALL),
     accepted AS (SELECT landing_date, source_file, count(*) AS n FROM churn.clean_{source} WHERE landing_date BETWEEN $first AND $last GROUP BY ALL),
     quarantined AS (SELECT landing_date, source_file, count(*) AS n FROM churn.quarantined_{source} WHERE landing_date BETWEEN $first AND $last GROUP BY ALL),
-    told AS (SELECT * FROM churn.{source}_reconciliation WHERE landing_date BETWEEN $first AND $last),
+    published AS (SELECT * FROM churn.{source}_reconciliation WHERE landing_date BETWEEN $first AND $last),
     file AS (
         SELECT coalesce(f.landing_date, r.landing_date, a.landing_date, q.landing_date, t.landing_date) AS day,
             coalesce(f.rows_read, -1) AS rows_read, coalesce(r.n, 0) AS stored, coalesce(a.n, 0) AS accepted, coalesce(q.n, 0) AS quarantined,
             coalesce(t.rows_duplicate, 0) AS duplicates, coalesce(t.rows_unchanged, 0) AS unchanged
         FROM files f FULL JOIN raw r USING (landing_date, source_file) FULL JOIN accepted a USING (landing_date, source_file)
-        FULL JOIN quarantined q USING (landing_date, source_file) FULL JOIN told t USING (landing_date, source_file)
+        FULL JOIN quarantined q USING (landing_date, source_file) FULL JOIN published t USING (landing_date, source_file)
     )
     SELECT day, count(file.day) AS files,
         coalesce(sum(rows_read), 0)::BIGINT AS rows_read, coalesce(sum(accepted), 0)::BIGINT AS rows_accepted,

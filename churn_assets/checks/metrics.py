@@ -44,13 +44,13 @@ def metrics_invariants() -> list[Check]:
 def _states_partition_users(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     query = f"""{EVERY_DAY},
     grid AS (SELECT as_of_date AS day, count(*) AS n FROM churn.user_day_grid WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
-    told AS (SELECT as_of_date AS day, count(*) AS rows, sum(users)::BIGINT AS users, sum(mau)::BIGINT AS mau,
+    published AS (SELECT as_of_date AS day, count(*) AS rows, sum(users)::BIGINT AS users, sum(mau)::BIGINT AS mau,
         sum(new_users + retained_users + resurrected_users)::BIGINT AS active,
         sum(new_users + retained_users + resurrected_users + dormant_users)::BIGINT AS in_a_state
         FROM churn.growth_daily WHERE as_of_date BETWEEN $first AND $last GROUP BY 1)
     SELECT day, coalesce(rows, 0) AS rows, coalesce(grid.n, 0) AS grid_rows, coalesce(users, 0) AS users,
         coalesce(in_a_state, users, 0) AS users_in_a_state, coalesce(mau, 0) AS mau, coalesce(active, mau, 0) AS users_in_active_states
-    FROM days LEFT JOIN told USING (day) LEFT JOIN grid USING (day)"""
+    FROM days LEFT JOIN published USING (day) LEFT JOIN grid USING (day)"""
     return {
         day: Verdict(
             f["rows"] == 1
@@ -71,7 +71,7 @@ def _recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
         for name, (width, later) in counts.items()
     )
     totals = ", ".join(f"sum(n) FILTER (figure = '{name}') AS {name}" for name in (*counts, "new_users"))
-    told = ("dau", "wau", "mau", "new_users")
+    published = ("dau", "wau", "mau", "new_users")
     query = f"""{EVERY_DAY},
     active AS (
         SELECT user_id, as_of_date, signup_date,
@@ -90,16 +90,18 @@ def _recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
         ", ".join(f"coalesce(sum({name}) OVER (ORDER BY day), 0)::BIGINT AS {name}" for name in (*counts, "new_users"))
     }
         FROM days LEFT JOIN stepped USING (day))
-    SELECT counted.day, {", ".join(f"c.{name} AS {name}_told, counted.{name} AS {name}_counted" for name in told)},
-        c.retained_users + c.churned_users AS active_before_told, counted.mau_before AS active_before_counted
+    SELECT counted.day, {
+        ", ".join(f"c.{name} AS {name}_published, counted.{name} AS {name}_counted" for name in published)
+    },
+        c.retained_users + c.churned_users AS active_before_published, counted.mau_before AS active_before_counted
     FROM counted LEFT JOIN churn.growth_daily c ON c.as_of_date = counted.day ORDER BY 1"""
-    pairs = (*told, "active_before")
+    pairs = (*published, "active_before")
     # Null is what the transform may not know; whether it may be null is the contract's business.
     optional = {"new_users", "active_before"}
     return {
         day: Verdict(
             all(
-                (f[f"{name}_told"] is None and name in optional) or f[f"{name}_told"] == f[f"{name}_counted"]
+                (f[f"{name}_published"] is None and name in optional) or f[f"{name}_published"] == f[f"{name}_counted"]
                 for name in pairs
             ),
             {name: "unknown" if figure is None else figure for name, figure in f.items()},
@@ -111,28 +113,29 @@ def _recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
 def _cohorts_recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     ahead = WEEK_DAYS - 1
     query = f"""{EVERY_DAY},
-    told AS (SELECT as_of_date AS day, count(*) AS cohorts, count(users) AS known, sum(users)::BIGINT AS users, sum(active)::BIGINT AS active
+    published AS (SELECT as_of_date AS day, count(*) AS cohorts, count(users) AS known, sum(users)::BIGINT AS users, sum(active)::BIGINT AS active
         FROM churn.retention_cohorts WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
     grid AS (SELECT as_of_date - {ahead} AS day, count(*) AS users, count(DISTINCT date_trunc('week', signup_date)) AS cohorts
         FROM churn.user_day_grid WHERE as_of_date BETWEEN $first::DATE + {ahead} AND $last::DATE + {ahead} GROUP BY 1),
     active AS (SELECT date_trunc('week', as_of_date)::DATE AS day, count(DISTINCT user_id) AS users
         FROM churn.user_daily WHERE is_active AND as_of_date BETWEEN $first AND $last::DATE + {ahead} GROUP BY 1)
-    SELECT day, coalesce(told.cohorts, 0) AS cohorts_told, coalesce(told.known, 0) AS cohorts_known, coalesce(grid.cohorts, 0) AS cohorts_counted,
-        coalesce(told.users, 0) AS users_told, coalesce(grid.users, 0) AS users_counted,
-        coalesce(told.active, 0) AS active_told, coalesce(active.users, 0) AS active_counted
-    FROM days LEFT JOIN told USING (day) LEFT JOIN grid USING (day) LEFT JOIN active USING (day)"""
+    SELECT day, coalesce(published.cohorts, 0) AS cohorts_published, coalesce(published.known, 0) AS cohorts_known,
+        coalesce(grid.cohorts, 0) AS cohorts_counted,
+        coalesce(published.users, 0) AS users_published, coalesce(grid.users, 0) AS users_counted,
+        coalesce(published.active, 0) AS active_published, coalesce(active.users, 0) AS active_counted
+    FROM days LEFT JOIN published USING (day) LEFT JOIN grid USING (day) LEFT JOIN active USING (day)"""
     ledger = Ledger.read(stored.connection, ["user_daily", "user_day_grid"])
     known = set(ledger.of("user_daily")) & set(ledger.of("user_day_grid"))
 
     def agrees(day: date, f: Mapping[str, int]) -> bool:
         if day.weekday() != 0:
-            return f["cohorts_told"] == 0
+            return f["cohorts_published"] == 0
         if not known.issuperset(day + timedelta(days=n) for n in range(WEEK_DAYS)):
             return f["cohorts_known"] == 0
         return (
-            f["cohorts_told"] == f["cohorts_known"] == f["cohorts_counted"]
-            and f["users_told"] == f["users_counted"]
-            and f["active_told"] == f["active_counted"]
+            f["cohorts_published"] == f["cohorts_known"] == f["cohorts_counted"]
+            and f["users_published"] == f["users_counted"]
+            and f["active_published"] == f["active_counted"]
         )
 
     return {day: Verdict(agrees(day, f), f) for day, f in stored.by_day(query, days).items()}

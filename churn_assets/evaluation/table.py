@@ -21,9 +21,9 @@ def as_markdown(metrics: pd.DataFrame) -> str:
     for group, rows in metrics.groupby("group", sort=False):
         name, first = GROUPS[str(group)], rows.iloc[0]
         figures = {(row["ranking"], row["metric"]): _cell(row) for _, row in rows.iterrows()}
-        for metric, said in METRICS.items():
+        for metric, meaning in METRICS.items():
             cells = [figures.get((ranking, metric), "") for ranking in MEASURED]
-            lines.append(f"| {name} | {said} | {' | '.join(cells)} |")
+            lines.append(f"| {name} | {meaning} | {' | '.join(cells)} |")
         rate = "" if pd.isna(first["churn_rate"]) else f", of which {first['churn_rate']:.1%} churned"
         notes.append(f"- {name}: {first['rows']:,} rows of {first['users']:,} users{rate}")
         reasons = rows.loc[rows["ranking"] != DIFFERENCE].groupby("ranking", sort=False)["reason"].first().dropna()

@@ -99,8 +99,8 @@ def growth_accounting(growth: pd.DataFrame) -> Figure:
     )  # fmt: skip
     over_days(below, days)
     if not known.any():
-        said = f"Known once {2 * MONTH_DAYS} days in a row are observed"
-        above.text(0.5, 0.5, said, transform=above.transAxes, ha="center", va="center", color=QUIET)
+        text = f"Known once {2 * MONTH_DAYS} days in a row are observed"
+        above.text(0.5, 0.5, text, transform=above.transAxes, ha="center", va="center", color=QUIET)
     return figure
 
 

@@ -41,9 +41,9 @@ class Erased:
     @classmethod
     def of(cls, settings: Settings) -> Erased:
         """Everybody erased from the deployment so far. Raises ChurnError where the file says nothing for certain."""
-        told = read_erasures(settings.data_dir)
-        users = frozenset(one["user"] for one in told["erasures"])
-        return cls(settings.sources.users.id_type, bytes.fromhex(told["key"]), users)
+        record = read_erasures(settings.data_dir)
+        users = frozenset(one["user"] for one in record["erasures"])
+        return cls(settings.sources.users.id_type, bytes.fromhex(record["key"]), users)
 
     def hashed(self, user: str) -> str:
         """The hash of an id as `canonical` gives it."""
@@ -71,10 +71,10 @@ class Erased:
         at = read.binding.columns.get(USER_ID)
         found[read.is_bound] = False if at is None else self.holds(read.columns[at], values)
         for number, line in read.malformed:
-            found[number - 1] = self.holds(self._told(line, read, binder, file_format), values).any()
+            found[number - 1] = self.holds(self._values_of(line, read, binder, file_format), values).any()
         return found
 
-    def _told(self, line: str, read: ReadRows, binder: Binder, file_format: str) -> list[str]:
+    def _values_of(self, line: str, read: ReadRows, binder: Binder, file_format: str) -> list[str]:
         """What an unreadable line says, as far as it may be an id of its user."""
         if file_format == "csv":
             parts = [part.strip().strip('"') for part in line.split(binder.settings.delimiter)]
@@ -110,10 +110,10 @@ def read_erasures(data_dir: Path) -> dict[str, Any]:
     """
     path = data_dir / ERASURES
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        bytes.fromhex(told["key"])
-        if all(isinstance(one["user"], str) for one in told["erasures"]):
-            return dict(told)
+        record = json.loads(path.read_text(encoding="utf-8"))
+        bytes.fromhex(record["key"])
+        if all(isinstance(one["user"], str) for one in record["erasures"]):
+            return dict(record)
     except FileNotFoundError:
         return {"key": "", "erasures": []}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -51,8 +51,8 @@ def files_of_dump(path: Path) -> list[Path]:
 
 def day_digest(digests: Mapping[str, str]) -> str:
     """What a landing day holds: a hash over its files' names and digests."""
-    told = "\n".join(f"{name}\t{digest}" for name, digest in sorted(digests.items()))
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+    lines = "\n".join(f"{name}\t{digest}" for name, digest in sorted(digests.items()))
+    return hashlib.blake2b(lines.encode(), digest_size=16).hexdigest()
 
 
 def current_day_digest(landing_dir: Path, source: SourceName, day: date) -> str | None:
@@ -85,15 +85,15 @@ def has_delivery(folder: Path) -> bool:
 
 def landing_fingerprint(landing_dir: Path) -> str:
     """Changes whenever a file comes, goes or is written to. Looks at names, sizes and times, and opens nothing."""
-    told = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)
     for source in SOURCES:
         for folder in sorted((landing_dir / source).glob("date=*")):
             for path in sorted(path for path in folder.iterdir() if path.name[0] not in "._"):
                 status = path.stat()
-                told.update(
+                digest.update(
                     f"{path.relative_to(landing_dir)}\t{status.st_size}\t{status.st_mtime_ns}\t{status.st_ctime_ns}\n".encode()
                 )
-    return told.hexdigest()
+    return digest.hexdigest()
 
 
 def _digest(path: Path) -> str:

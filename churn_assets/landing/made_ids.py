@@ -43,11 +43,11 @@ def with_made_ids(rows: ReadRows, binder: Binder) -> ReadRows:
     at = [_position(name, rows, binder) for name in names]
     parts = [nulls if position is None else rows.columns[position] for position in at]
     # A length in front of each text, so that ("ab", "c") is not ("a", "bc").
-    told = pc.binary_join_element_wise(*map(_with_length, parts), "") if rows.count else nulls
+    joined = pc.binary_join_element_wise(*map(_with_length, parts), "") if rows.count else nulls
     is_empty = _all_empty(parts).to_pylist()
     ids = [
         None if empty else blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
-        for text, empty in zip(told.to_pylist(), is_empty, strict=True)
+        for text, empty in zip(joined.to_pylist(), is_empty, strict=True)
     ]
     columns = [*rows.columns, pa.chunked_array([pa.array(ids, pa.string())])]
     bound = {**rows.binding.columns, EVENT_ID: len(rows.columns)}

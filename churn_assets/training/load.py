@@ -40,7 +40,7 @@ def load_training_set(version: str | None = None, data: Path | str | None = None
         )
     if version is not None and version not in versions:
         raise ChurnError(f"{root} holds no version '{version}'; it has {', '.join(sorted(versions))}.")
-    manifest = versions[version] if version else max(versions.values(), key=lambda told: _age(root, told))
+    manifest = versions[version] if version else max(versions.values(), key=lambda manifest: _age(root, manifest))
     contract = contract_of(manifest)
     train, validation, test = (_read(root, manifest, contract, part) for part in PARTS)
     return _of_one_mind(contract, TrainingSet(train, validation, test))

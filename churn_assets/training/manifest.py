@@ -71,9 +71,9 @@ class Manifest:
         """The manifest of the version in `folder`. Raises ChurnError where it is no manifest."""
         path = folder / MANIFEST
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            parts = {name: PartSummary(**told["parts"][name]) for name in PARTS}
-            return cls(**{**told, "parts": parts})
+            content = json.loads(path.read_text(encoding="utf-8"))
+            parts = {name: PartSummary(**content["parts"][name]) for name in PARTS}
+            return cls(**{**content, "parts": parts})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ChurnError(
                 f"{path} is not the manifest of a training set; remove the folder and make it again."

@@ -86,8 +86,8 @@ class PartitionHashes:
 
 def digest_after(digest: str, *, removed: str, added: str = NO_ROWS) -> str:
     """The digest of a partition that lost the rows of one digest and gained those of another: it is a sum."""
-    told = ([int(text[at : at + 16], 16) for text in (digest, removed, added)] for at in (0, 16))
-    return "".join(f"{(before - less + more) % 2**64:016x}" for before, less, more in told)
+    lanes = ([int(text[at : at + 16], 16) for text in (digest, removed, added)] for at in (0, 16))
+    return "".join(f"{(before - less + more) % 2**64:016x}" for before, less, more in lanes)
 
 
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -57,8 +57,8 @@ def _holds(path: Path, columns: list[str], sought: Callable[[list[str]], Sequenc
         return True
     if not {*UNREADABLE_LINES} <= {*columns}:
         return False
-    told = zip(*(table.column(name).to_pylist() for name in UNREADABLE_LINES), strict=True)
-    words = {word for error, line in told if error for word in _WORDS.findall(line or "")}
+    unreadable = zip(*(table.column(name).to_pylist() for name in UNREADABLE_LINES), strict=True)
+    words = {word for error, line in unreadable if error for word in _WORDS.findall(line or "")}
     return any(sought(sorted(words)))
 
 

@@ -1,6 +1,6 @@
 """What DuckDB says of a file that is taken, damaged or cannot be written, in one sentence that says what to do.
 
-Which is which is told by DuckDB's words: it has no kind of error of its own for any of them.
+Which is which is known by DuckDB's words: it has no kind of error of its own for any of them.
 """
 
 from __future__ import annotations

@@ -10,6 +10,6 @@ def drifted_columns(texts: Iterable[str]) -> list[str]:
     """Names in JSON lists, and renamings in JSON objects as `source -> contract`, of several files: sorted, each once."""
     names: set[str] = set()
     for text in texts:
-        told = json.loads(text)
-        names |= {f"{name} -> {column}" for name, column in told.items()} if isinstance(told, dict) else set(told)
+        drift = json.loads(text)
+        names |= {f"{name} -> {column}" for name, column in drift.items()} if isinstance(drift, dict) else set(drift)
     return sorted(names)

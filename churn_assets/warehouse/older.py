@@ -46,9 +46,9 @@ def older_days(
     }
     meanings = {}
     for column in wanted:
-        told = Counter(own.meaning for known in published.values() if (own := known.by_name.get(column.name)))
-        del told[UNKNOWN]
-        meanings[column.name] = told.most_common(1)[0][0] if told else UNKNOWN
+        known_meanings = Counter(own.meaning for known in published.values() if (own := known.by_name.get(column.name)))
+        del known_meanings[UNKNOWN]
+        meanings[column.name] = known_meanings.most_common(1)[0][0] if known_meanings else UNKNOWN
     lacking = {known: known.lacking(wanted, meanings) for known in {*published.values()}}
     return {day: lacking[known] for day, known in published.items() if lacking[known]}
 

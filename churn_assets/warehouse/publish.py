@@ -69,12 +69,12 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
     before = replaced_by(connection, Ledger.read(connection, [contract.table]), contract.table, days)
     delete_days(connection, contract, days)
     hashes = PartitionHashes(contract, publication.views)
-    told = 0
+    shown = 0
     for block in _stored_behind(connection, contract, publication.blocks):
         admit(contract, block, days)
         hashes.add(block)
-        tell(contract.table, hashes.partitions - told)
-        told = hashes.partitions
+        tell(contract.table, hashes.partitions - shown)
+        shown = hashes.partitions
     for day in hashes.in_several_blocks:
         _refuse_repeats(connection, contract, day)
     inputs = publication.input_hashes(connection)
@@ -98,7 +98,7 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
     record_restatements(
         connection, contract, before, entries, now, landed=publication.landed, outcome=publication.outcome
     )
-    tell(contract.table, len(days) - told)
+    tell(contract.table, len(days) - shown)
     return entries
 
 
