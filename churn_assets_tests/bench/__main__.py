@@ -18,6 +18,7 @@ from churn_assets_tests.bench.next_day import next_day, next_day_of_everything
 from churn_assets_tests.bench.store import REFERENCE, Store
 from churn_assets_tests.bench.tables import against_sql, against_textbook
 from churn_assets_tests.bench.whole_calendar import whole_calendar
+from churn_assets_tests.bench.wide import wide_declaration, wide_user_days
 
 BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
     "calendar": whole_calendar,
@@ -26,6 +27,8 @@ BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
     "next-day": next_day,
     "next-day-all": next_day_of_everything,
     "features": one_day_of_features,
+    "wide": wide_declaration,
+    "wide-days": wide_user_days,
     "learning": landing_to_training_set,
 }
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)

@@ -61,6 +61,15 @@ class Store:
 
         return self._made(f"{world.name}-to-{last}", command)
 
+    def declaring(self, world: Path, entries: str) -> Path:
+        """A copy of a world whose churn.toml declares more, at its end."""
+        place = self.folder / f"{world.name}-declaring"
+        if not place.exists():
+            copied(world, place)
+            with (place / "churn.toml").open("a", encoding="utf-8") as file:
+                file.write(f"\n{entries}")
+        return place
+
     def computed(self, world: Path, build: tuple[str, ...]) -> Path:
         """A copy of a world with what the command `build` makes of it, told the data folder."""
 
