@@ -268,12 +268,14 @@ def _with_causes(error: Any) -> Iterator[Any]:
 
 
 def failure_sentence(step: str, error: Any) -> str:
-    """The cause's own words where it is ours; of any other only its kind, because its words may quote a row."""
-    *_, error = (None, *_with_causes(error))
-    ours = ("ChurnError", "OlderDefinition", "RefusedFile", "RefusedFrame", "WarehouseBusy")
-    if error is not None and error.cls_name in ours:
-        return str(error.message).split(": ", 1)[1].strip()
+    """The words of the first error that is ours; of any other only its kind, because its words may quote a row."""
+    errors = [*_with_causes(error)]
+    error = errors[-1] if errors else None
     if error is not None and (disk := about_the_disk(error.message)):
         return disk
+    ours = ("ChurnError", "OlderDefinition", "RefusedFile", "RefusedFrame", "WarehouseBusy")
+    for known in reversed(errors):
+        if known.cls_name in ours:
+            return str(known.message).split(": ", 1)[1].strip()
     kind = error.cls_name if error is not None else "an unknown error"
     return f"{step} failed with {kind}; see the run in the Dagster UI, or run again with 'churn-assets --debug'."

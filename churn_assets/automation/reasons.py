@@ -48,7 +48,7 @@ class Judged:
             return "new inputs" if self.has_other_inputs else "what it reads is computed again"
         changes = self.changes.get(table)
         if changes is None or not (changes.added or changes.dropped or changes.same):
-            return "new code"
+            return "new code or settings"
         parts = [
             f"{_named(names)} {verb}"
             for names, verb in (
@@ -60,7 +60,7 @@ class Judged:
         ]
         if changes.changed and not changes.same:
             parts.append("all others changed")
-        return f"new definition: {', '.join(parts)}" if parts else "new code"
+        return f"new definition: {', '.join(parts)}" if parts else "new code or settings"
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def days_bar(what: str, total: int | None = None) -> Iterator[Callable[[date], N
     with _bar("days") as progress:
         task = progress.add_task(what, total=total)
         yield lambda day: progress.update(task, advance=1, description=f"{what} {day}")
+        progress.update(task, total=progress.tasks[task].completed)
 
 
 def run_planned(

@@ -32,7 +32,7 @@ def land(data: Path | None, paths: tuple[Path, ...], start: date | None, end: da
         console.print(f"{settings.landing_dir} already holds this dump; nothing changed.")
     else:
         console.print(
-            f"Landed {landed.user_rows:,} user rows and {landed.event_rows:,} event rows on {landed.days:,} days, "
+            f"Landed {f'{landed.user_rows:,} user rows and ' if users else ''}{landed.event_rows:,} event rows on {landed.days:,} days, "
             f"{landed.start} to {landed.end}, in {settings.landing_dir}."
         )
     for count, what in (

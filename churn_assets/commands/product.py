@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,15 @@ def docs(data: Path | None, out: Path | None) -> None:
         click.echo(f"Wrote {out}.")
 
 
+_WRITTEN_BY = re.compile(r"Written by `make docs`[^;]*; edit\s\w+\.")
+
+
 def product_docs(settings: Settings) -> str:
     """The pages of tables and of features of a deployment, as one text."""
     from churn_assets.contracts.__main__ import features_page, tables_page
 
-    return f"{tables_page(settings)}\n{features_page(settings)}"
+    page = f"{tables_page(settings)}\n{features_page(settings)}"
+    return _WRITTEN_BY.sub(f"Written by `churn-assets product docs` from product '{settings.declaration.name}'.", page)
 
 
 def summary(declared: Product) -> str:

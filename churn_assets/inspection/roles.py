@@ -86,6 +86,8 @@ LEAST_GIVEN = 0.5
 """A column with fewer values than this plays a part only if no other is named for it."""
 LEAST_DISTINCT_IDS = 0.9
 MOST_EVENT_TYPES = 2000
+WRAPPERS = ("properties", "props", "payload", "data", "event", "context", "attributes", "params")
+"""Keys under which a source puts what belongs to the event itself."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,16 @@ def _by_name(name: str, looked: Looked, export: Export | None) -> list[Column]:
         (rank, path.count("."), path)
         for path, column in looked.columns.items()
         for rank, usual in enumerate(NAMES[name])
-        if plain_name(column.last_key) == usual
+        if _plain_path(path, column.last_key) == usual
     )
     return [looked.columns[path] for _, _, path in ranked]
+
+
+def _plain_path(path: str, last_key: str) -> str:
+    """The `id` in `clip.id` is the clip's and no user's: it counts as `clip_id`, as the one in `user.id` counts as `user_id`."""
+    own = plain_name(last_key)
+    parent = path[: -len(last_key)].rstrip(".").rpartition(".")[2]
+    return f"{plain_name(parent)}_id" if own == "id" and parent not in ("", *WRAPPERS) else own
 
 
 def plain_name(name: str) -> str:
@@ -170,7 +179,8 @@ def required(name: str, looked: Looked, found: Role | None) -> Role:
         "signup_date": "a signup date",
     }
     usual = ", ".join(NAMES[name][:4])
-    remedy = "or land the events alone, so that users are made from them" if name == "signup_date" else "in the export"
+    own = f"in the export, or write churn.toml by hand with {name} under [sources.events.columns]"
+    remedy = "or land the events alone, so that users are made from them" if name == "signup_date" else own
     raise ChurnError(
         f"{looked.files.shown} has no column that could be {what[name]}; name one {usual} or the like, {remedy}."
     )

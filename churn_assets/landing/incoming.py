@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -51,6 +52,15 @@ def incoming(landing_dir: Path) -> Iterator[Path]:
         ) from error
 
 
+ADDING = "put files into the day folders yourself, and raise end_date in churn.toml to the last of these days"
+
+
+def days_after(landing_dir: Path, end: date) -> list[str]:
+    """Days with landed files after the calendar's end, which no run reads."""
+    days = {day.split("=")[1] for day in _day_folders(landing_dir)}
+    return sorted(day for day in days if day > end.isoformat())
+
+
 def publish(staging: Path, landing_dir: Path, *, replace: bool, whole: bool) -> bool:
     """Move the staged day folders into the landing; True if they were all there already, byte for byte.
 
@@ -64,6 +74,7 @@ def publish(staging: Path, landing_dir: Path, *, replace: bool, whole: bool) -> 
         raise ChurnError(
             f"{landing_dir} already holds {len(others)} day folders that differ from these, the first being "
             f"{others[0]}; use --replace to remove them, or another data folder."
+            + (f" To add to them, {ADDING}." if whole else "")
         )
     for day in others:
         shutil.rmtree(landing_dir / day)

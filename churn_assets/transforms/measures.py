@@ -128,7 +128,8 @@ def computed(function: Callable[..., Any], measure: DailyColumn, events: pd.Data
         values = pd.Series(np.asarray(pd.to_numeric(pd.Series(function(events.copy()))), dtype="float64"))
     except Exception as error:
         raise ChurnError(
-            f"measure '{measure.name}': {measure.python} failed with {type(error).__name__}; it must give a number for each event."
+            f"measure '{measure.name}': {measure.python} failed with {type(error).__name__}; "
+            "it gets a frame with the columns of clean_events, and must give a number for each event."
         ) from error
     if len(values) != len(events) or np.isinf(values).any():
         raise ChurnError(

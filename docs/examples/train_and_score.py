@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 import churn_assets
 from churn_assets.evaluation import as_markdown, fit_baseline, measured
+from churn_assets.settings import Settings
 
 data = Path(os.environ.get("CHURN_DATA_DIR", "data"))
 train, validation, test = churn_assets.load_training_set(data=data)
@@ -21,7 +22,8 @@ for name, part in (("train", train), ("validation", validation), ("test", test))
     print(f"{name}: {len(part):,} rows, {first:%Y-%m-%d} to {last:%Y-%m-%d}, {part[label].mean():.1%} {label}")
 
 # %% Fit. The baseline takes every declared feature, and nothing else, whatever the frame has.
-model = fit_baseline(train, validation, label=label)
+product = Settings.load(data).declaration
+model = fit_baseline(train, validation, label=label, product=product)
 
 # %% Evaluate on the test rows, beside what "days since the last activity" alone is worth.
 evaluation = measured(test, model.score(test), outcome=test[label])
