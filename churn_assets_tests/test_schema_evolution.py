@@ -156,3 +156,16 @@ def test_drift_is_told_on_the_day_it_came_and_on_no_other(tmp_path: Path) -> Non
     assert told == [{}, {day(1): {}, day(2): expected, day(3): {}}]
     found = judged(data, "users_files.schema_drift", DayRange(day(1), day(3)))
     assert [verdict.passed for verdict in found.values()] == [True, False, True]
+
+
+def test_drift_that_stays_is_no_news_on_the_next_landing_day_whichever_days_are_asked_for(tmp_path: Path) -> None:
+    data = deployed(tmp_path / "data", last=6)
+    for number, version in ((1, V3), (3, V3), (4, V2), (6, V1)):
+        land(data, version, "users.csv", day(number))
+    run(data)
+    expected = {day(1): False, day(3): True, day(4): False, day(6): True}
+    together = judged(data, "users_files.schema_drift", DayRange(day(1), day(6)))
+    assert {each: together[each].passed for each in expected} == expected
+    for each, passed in expected.items():
+        found = judged(data, "users_files.schema_drift", DayRange(each, each))
+        assert {d: v.passed for d, v in found.items()} == {each: passed}

@@ -56,14 +56,14 @@ def _observed(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
         (SELECT count(*) FROM outages o WHERE {_HIDES_HORIZON.format(day="days.day", reach=reach)}) AS outages,
         (SELECT count(*) FROM outages o WHERE part IS NULL AND {_HIDES_HORIZON.format(day="days.day", reach=reach)}) AS everybodys
         FROM days),
-    published AS (SELECT as_of_date AS day, user_id, {has_label} AS has_label, censor_reason,
+    labelled AS (SELECT as_of_date AS day, user_id, {has_label} AS has_label, censor_reason,
         {is_open} AS is_open, {must_be_open} AS must_be_open
         FROM churn.churn_labels JOIN standing USING (user_id, as_of_date) WHERE as_of_date BETWEEN $first AND $last),
     counted AS (SELECT day, count(*) FILTER (has_label) AS labels,
         count(*) FILTER (has_label AND must_be_open) AS of_unknown,
         count(*) FILTER (censor_reason IN ('horizon_incomplete', 'missing_day') AND NOT is_open) AS not_in,
-        count(*) FILTER (censor_reason = 'source_outage' AND NOT is_open) AS out FROM published GROUP BY 1),
-    of_part AS (SELECT t.day, count(*) AS n FROM published t WHERE has_label AND EXISTS (
+        count(*) FILTER (censor_reason = 'source_outage' AND NOT is_open) AS out FROM labelled GROUP BY 1),
+    of_part AS (SELECT t.day, count(*) AS n FROM labelled t WHERE has_label AND EXISTS (
             FROM outages o JOIN churn.clean_events e ON {_took_part(rules)} WHERE e.user_id = t.user_id
             AND e.event_date BETWEEN least(t.day, o.first) - {rules.at_risk_days - 1} AND t.day
             AND {_HIDES_HORIZON.format(day="t.day", reach=reach)}) GROUP BY 1)

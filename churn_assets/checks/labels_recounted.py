@@ -39,13 +39,13 @@ def recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
         FROM churn.churn_labels l LEFT JOIN counted c USING (user_id, as_of_date)
         WHERE l.as_of_date BETWEEN $first AND $last
     ),
-    published AS (
+    of_day AS (
         SELECT day, count(*) AS rows, count(*) FILTER (has_label) AS labels, count(*) FILTER (is_wrong) AS wrong,
             count(*) FILTER (is_untimely) AS untimely, count(*) FILTER (is_misjudged) AS misjudged FROM judged GROUP BY 1
     )
     SELECT day, coalesce(rows, 0) AS rows, coalesce(labels, 0) AS labels, coalesce(wrong, 0) AS labels_miscounted,
         coalesce(untimely, 0) AS churns_mistimed, coalesce(misjudged, 0) AS at_risk_misjudged
-    FROM days LEFT JOIN published USING (day)"""
+    FROM days LEFT JOIN of_day USING (day)"""
     wrong = ("labels_miscounted", "churns_mistimed", "at_risk_misjudged")
     return {day: Verdict(not any(f[name] for name in wrong), f) for day, f in stored.by_day(query, days).items()}
 

@@ -13,31 +13,26 @@ from churn_assets.transforms.feature_inputs import FeatureInputs
 from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.file_notes import drifted_columns
 
-KINDS = ("added", "missing", "renamed")
-"""How a file's columns may differ from the contract's."""
-
 
 def schema_drift(source: SourceName) -> Check:
     """Columns a source added, left out or renamed, on the day it began to. What stays as it was the landing day before is
     no news: it is in the table and in the metadata of every day.
     """
     files = f"churn.{source}_files"
-    query = f"""WITH days AS (
-            SELECT landing_date AS day, list(columns_added) AS added, list(columns_missing) AS missing,
-                list(columns_renamed) AS renamed
-            FROM {files} WHERE landing_date <= $last
-                AND landing_date >= coalesce((SELECT max(landing_date) FROM {files} WHERE landing_date < $first), $first)
-            GROUP BY 1
-        )
-        SELECT *, lag(columns(* EXCLUDE day)) OVER (ORDER BY day) AS "before_\\0" FROM days ORDER BY day"""
+    query = f"""SELECT landing_date, list(columns_added) AS added, list(columns_missing) AS missing, list(columns_renamed) AS renamed
+        FROM {files} WHERE landing_date <= $last
+            AND landing_date >= coalesce((SELECT max(landing_date) FROM {files} WHERE landing_date < $first), $first)
+        GROUP BY 1 ORDER BY 1"""
 
     def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
-        verdicts = {}
+        verdicts, before = {}, None
         for day, found in stored.by_day(query, days).items():
-            drift, before = ({kind: drifted_columns(found[prefix + kind] or ()) for kind in KINDS} for prefix in ("", "before_"))
+            drift = {kind: drifted_columns(texts) for kind, texts in found.items()}
             is_new = any(drift.values()) and drift != before
-            verdicts[day] = Verdict(not is_new, {kind: ", ".join(names) for kind, names in drift.items()})
-        return {day: verdict for day, verdict in verdicts.items() if day in days}
+            before = drift
+            if day in days:
+                verdicts[day] = Verdict(not is_new, {kind: ", ".join(names) for kind, names in drift.items()})
+        return verdicts
 
     return Check(
         table=f"{source}_files",
