@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product import Product
+from churn_assets.product.clauses import near
 from churn_assets.product.entries import Scalar
 
 NAMED_BY_OUTAGES = {"label": str, "text": str, "integer": int, "flag": bool}
@@ -32,21 +32,21 @@ def _activity(rules: LabelSettings, product: Product) -> Iterator[str]:
     numeric = [name for name, column in product.daily.items() if column.is_numeric]
     for name in rules.activity:
         if name not in numeric:
-            yield f"'{name}' cannot count as activity, because it is no numeric measure{_known(name, numeric)}"
+            yield f"'{name}' cannot count as activity, because it is no numeric measure{near(name, numeric)}"
 
 
 def _event_types(rules: LabelSettings, vocabulary: Collection[str]) -> Iterator[str]:
     for key in ("event", "starts", "renewal_events"):
         for name in getattr(rules, key):
             if name not in vocabulary:
-                yield f"{key} names '{name}', which is no event type{_known(name, vocabulary)}"
+                yield f"{key} names '{name}', which is no event type{near(name, vocabulary)}"
 
 
 def _at_risk(rules: LabelSettings, product: Product) -> Iterator[str]:
     attributes = {entry.name: entry for entry in product.attributes}
     for condition in rules.at_risk:
         if (attribute := attributes.get(condition.key)) is None:
-            yield f"at_risk has a condition on '{condition.key}', which is no attribute{_known(condition.key, attributes)}"
+            yield f"at_risk has a condition on '{condition.key}', which is no attribute{near(condition.key, attributes)}"
         elif attribute.type not in COMPARED or not all(_is_a(v, COMPARED[attribute.type]) for v in condition.values):
             yield f"at_risk compares '{condition.key}' of type {attribute.type} with a value of another type"
         elif (
@@ -55,7 +55,7 @@ def _at_risk(rules: LabelSettings, product: Product) -> Iterator[str]:
             and not (known := {*attribute.values, attribute.missing}).issuperset(condition.values)
         ):
             value = next(str(value) for value in condition.values if value not in known)
-            yield f"at_risk compares '{condition.key}' with '{value}', which it never is{_known(value, attribute.values)}"
+            yield f"at_risk compares '{condition.key}' with '{value}', which it never is{near(value, attribute.values)}"
 
 
 def _paid_until(rules: LabelSettings, product: Product) -> Iterator[str]:
@@ -66,13 +66,13 @@ def _paid_until(rules: LabelSettings, product: Product) -> Iterator[str]:
         dates = [entry.name for entry in product.attributes if entry.type == "date"]
         if name not in dates:
             yield (
-                f"paid_until names '{name}', which is no attribute of type date{_known(name, dates)}; for a property of "
+                f"paid_until names '{name}', which is no attribute of type date{near(name, dates)}; for a property of "
                 "events give renewal_events too"
             )
         return
     times = [entry.name for entry in product.properties if entry.type == "time"]
     if name not in times:
-        yield f"paid_until names '{name}', which is no property of type time{_known(name, times)}"
+        yield f"paid_until names '{name}', which is no property of type time{near(name, times)}"
         return
     for event in product.event_types:
         if event.name in rules.renewal_events and event.keeps is not None and name not in event.keeps:
@@ -83,7 +83,7 @@ def _outages(rules: LabelSettings, product: Product) -> Iterator[str]:
     types = {entry.name: entry.type for entry in product.properties if entry.type in NAMED_BY_OUTAGES}
     for name, values in rules.outage_parts.items():
         if name not in types:
-            yield f"an outage names '{name}', which is no property that has labels{_known(name, types)}"
+            yield f"an outage names '{name}', which is no property that has labels{near(name, types)}"
         elif not all(_is_a(value, NAMED_BY_OUTAGES[types[name]]) for value in values):
             yield f"an outage gives '{name}' a value that is no {types[name]}; write it as the property has it"
 
@@ -91,9 +91,3 @@ def _outages(rules: LabelSettings, product: Product) -> Iterator[str]:
 def _is_a(value: Scalar, kind: type) -> bool:
     accepted = (int, float) if kind is float else kind
     return isinstance(value, accepted) and isinstance(value, bool) == (kind is bool)
-
-
-def _known(name: str, known: Collection[str]) -> str:
-    """What to write instead."""
-    close = get_close_matches(name, known, 1)
-    return f"; did you mean '{close[0]}'?" if close else f"; name one of {', '.join(known)}" if known else ""

@@ -388,7 +388,7 @@ def test_settings_that_make_no_sense_are_refused_with_a_sentence(wrong: dict[str
     ("wrong", "sentence"),
     [
         ({"activity": ["total_clicks"]}, "'total_clicks' cannot count as activity, because it is no numeric measure"),
-        ({"activity": ["total_login"]}, "did you mean 'total_logins'?"),
+        ({"activity": ["total_login"]}, "(did you mean 'total_logins'?)"),
         ({"outages": [{"first": day(2), "cource_id": "a"}]}, "'cource_id', which is no property .* mean 'course_id'?"),
         ({"outages": [{"first": day(2), "watch_minutes": 3}]}, "'watch_minutes', which is no property that has labels"),
         ({"outages": [{"first": day(2), "course_id": 3}]}, "gives 'course_id' a value that is no label"),

@@ -253,8 +253,8 @@ def test_settings_that_make_no_sense_are_refused_with_a_sentence(wrong: dict[str
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"event": "canceled", "starts": "renewal"}, "event names 'canceled', which is no event type; did you mean 'cancelled'?"),
-        ({"event": "cancelled", "at_risk": {"plam": "paid"}}, "a condition on 'plam', which is no attribute; did you mean 'plan'?"),
+        ({"event": "canceled", "starts": "renewal"}, "event names 'canceled', which is no event type (did you mean 'cancelled'?)"),
+        ({"event": "cancelled", "at_risk": {"plam": "paid"}}, "a condition on 'plam', which is no attribute (did you mean 'plan'?)"),
         ({"event": "cancelled", "at_risk": {"is_paid": "yes"}}, "compares 'is_paid' of type flag with a value of another type"),
         ({"event": "cancelled", "at_risk": {"renews_on": "2026-01-01"}}, "compares 'renews_on' of type date"),
         ({"paid_until": "paid_until"}, "'paid_until', which is no attribute of type date"),

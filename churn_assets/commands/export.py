@@ -39,6 +39,11 @@ def export(
     from churn_assets.calendar import DayRange
     from churn_assets.warehouse.export import export_table
 
+    if table == "training_set":
+        raise ChurnError(
+            f"Training sets are files already: {deployment.settings.training_sets_dir}; "
+            "churn_assets.training.load_training_set() reads the newest."
+        )
     if table not in deployment.contracts:
         raise ChurnError(f"There is no table '{table}'; there are {', '.join(sorted(deployment.contracts))}.")
     file_format, path = _exported_file(table, out, file_format)

@@ -116,6 +116,7 @@ def _write(place: Path, text: str) -> None:
 
 
 def _show(guessed: Guess, place: Path) -> None:
+    from churn_assets.inspection import REASONS
 
     counts = guessed.event_counts
     if guessed.export:
@@ -127,6 +128,11 @@ def _show(guessed: Guess, place: Path) -> None:
     if guessed.times.ambiguous_with:
         console.print(f"[yellow]Day and month are ambiguous: {guessed.times.format} is a guess; see the file.[/yellow]")
     if rejected := sum(guessed.rejects.values()):
-        console.print(f"[yellow]{rejected:,} events would be quarantined; the file says why.[/yellow]")
+        reason = max(guessed.rejects, key=lambda name: guessed.rejects[name])
+        share = rejected / guessed.events.rows
+        console.print(
+            f"[yellow]{rejected:,} events ({share:.0%}) would be quarantined, most of them as {reason}: {REASONS[reason]}.[/yellow]",
+            soft_wrap=True,
+        )
     console.print(f"Product: {guessed.fit.product}; {guessed.fit.evidence}.", soft_wrap=True)
     console.print(f"{place} written; each guess in it has its evidence beside it.", soft_wrap=True)

@@ -5,6 +5,6 @@ Values of rows are counted and never shown: what is written names columns and ev
 
 from churn_assets.inspection.guess import Chosen, Guess, guess
 from churn_assets.inspection.sample import Looked, look
-from churn_assets.inspection.toml_text import churn_toml
+from churn_assets.inspection.toml_text import REASONS, churn_toml
 
-__all__ = ["Chosen", "Guess", "Looked", "churn_toml", "guess", "look"]
+__all__ = ["REASONS", "Chosen", "Guess", "Looked", "churn_toml", "guess", "look"]

@@ -32,7 +32,7 @@ def keys_table(model: type[Entry]) -> str:
         absent = (
             left_out[1]
             if left_out
-            else "not possible"
+            else "required"
             if field.is_required()
             else _default(field.get_default(call_default_factory=True))
         )
