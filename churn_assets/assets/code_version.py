@@ -63,8 +63,7 @@ def digest(*parts: str) -> str:
 def code_of(modules: Iterable[str]) -> list[str]:
     """Source of the computing ones among `modules` and of what they import, and the values of the constants they use."""
     behind = modules_behind(modules)
-    constants = (value for module in behind for value in _constants(module))
-    return [_code(module) for module in behind] + [Fingerprint(COMPUTING_PACKAGES).of(value) for value in constants]
+    return [_code(module) for module in behind] + [text for module in behind for text in _constants(module)]
 
 
 def column_versions(contract: Contract, common: str, declared: Mapping[str, str]) -> dict[str, str]:
@@ -134,8 +133,13 @@ def _is_module(name: str) -> bool:
         return False  # a name within a module
 
 
-def _constants(module: str) -> Iterator[Any]:
-    """Values of constants of contracts and products (`SEGMENTS`, ...) that `module` imports: they end up in rows too."""
+@lru_cache
+def _constants(module: str) -> tuple[str, ...]:
+    """The constants of contracts and products (`SEGMENTS`, ...) that `module` imports: they end up in rows too."""
+    return tuple(Fingerprint(COMPUTING_PACKAGES).of(value) for value in _imported_constants(module))
+
+
+def _imported_constants(module: str) -> Iterator[Any]:
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
             ("churn_assets.contracts.", "churn_assets.product.")

@@ -14,8 +14,8 @@ from churn_assets.contracts import Contract
 from churn_assets.warehouse import Ledger, Published, Warehouse, read_days
 from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.definitions import Definition
-from churn_assets.warehouse.frames import qualified, quoted
-from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, table_exists
+from churn_assets.warehouse.frames import qualified, quoted, table_exists
+from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE
 
 
 @dataclass(frozen=True)

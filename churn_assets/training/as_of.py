@@ -16,8 +16,7 @@ from churn_assets.settings import Settings
 from churn_assets.training.write import FEATURES
 from churn_assets.warehouse import Warehouse
 from churn_assets.warehouse.definitions import stored_columns
-from churn_assets.warehouse.frames import qualified, quoted, to_frame
-from churn_assets.warehouse.ledger import table_exists
+from churn_assets.warehouse.frames import qualified, quoted, table_exists, to_frame
 from churn_assets.warehouse.older import refuse_older
 
 

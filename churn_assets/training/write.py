@@ -32,9 +32,8 @@ from churn_assets.training.manifest import (
 from churn_assets.transforms.training import KEY, TooFewDays, sampled_days, split_by_time, training_rows
 from churn_assets.warehouse import Ledger, read_days
 from churn_assets.warehouse.content_hash import PartitionHashes
-from churn_assets.warehouse.frames import arrow_schema, qualified, quoted, to_arrow
+from churn_assets.warehouse.frames import arrow_schema, qualified, quoted, table_exists, to_arrow
 from churn_assets.warehouse.gate import admit
-from churn_assets.warehouse.ledger import table_exists
 from churn_assets.warehouse.older import refuse_older
 
 FEATURES, LABELS = "user_features", "churn_labels"

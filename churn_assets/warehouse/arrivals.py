@@ -14,8 +14,7 @@ import duckdb
 
 from churn_assets.calendar import DayRange, Window
 from churn_assets.settings import SourceName
-from churn_assets.warehouse.frames import SCHEMA, qualified, run
-from churn_assets.warehouse.ledger import table_exists
+from churn_assets.warehouse.frames import SCHEMA, qualified, run, table_exists
 
 ARRIVALS = "arrivals"
 ARRIVALS_TABLE = f"{SCHEMA}.{ARRIVALS}"

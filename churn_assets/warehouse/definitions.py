@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from churn_assets.contracts import Column, Contract, Kind
-from churn_assets.warehouse.frames import SCHEMA, insert_by_name, run
+from churn_assets.warehouse.frames import SCHEMA, insert_by_name, qualified, run, table_exists
 
 DEFINITIONS = "definitions"
 DEFINITIONS_TABLE = f"{SCHEMA}.{DEFINITIONS}"
@@ -154,11 +154,10 @@ def _as_column(defined: Defined, now: Contract) -> Column | None:
 
 def stored_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[str, bool]]:
     """Type and nullability of each column of a table in the product's schema, in order; empty where there is no such table."""
-    rows = connection.execute(
-        "SELECT column_name, data_type, is_nullable FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
-        "ORDER BY column_index",
-        [SCHEMA, table],
-    ).fetchall()
+    if not table_exists(connection, table):
+        return {}
+    query = 'SELECT name, type, NOT "notnull" FROM pragma_table_info(?)'  # duckdb_columns() lists every table's first
+    rows = connection.execute(query, [qualified(table)]).fetchall()
     return {name: (data_type, nullable) for name, data_type, nullable in rows}
 
 
@@ -175,7 +174,13 @@ def read_definitions(connection: duckdb.DuckDBPyConnection) -> Iterator[Definiti
 
 def definition_of(columns: Iterable[Mapping[str, Any]]) -> Definition:
     """From what the table of definitions holds."""
-    return Definition(tuple(Defined(**column) for column in columns))
+    return _definition(tuple(tuple(column[name] for name in Defined.__dataclass_fields__) for column in columns))
+
+
+@lru_cache
+def _definition(columns: tuple[tuple[Any, ...], ...]) -> Definition:
+    """Made once: every reader of the ledger asks for the few there are, and for their ids."""
+    return Definition(tuple(Defined(*column) for column in columns))
 
 
 def record_definition(connection: duckdb.DuckDBPyConnection, table: str, definition: Definition) -> None:

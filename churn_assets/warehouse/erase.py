@@ -16,8 +16,8 @@ import duckdb
 from churn_assets.contracts import Contract
 from churn_assets.warehouse.arrivals import ARRIVALS, ARRIVALS_TABLE
 from churn_assets.warehouse.content_hash import NO_ROWS, PartitionHashes, digest_after
-from churn_assets.warehouse.frames import qualified, quoted, run, to_frame
-from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, ensure_ledger, table_exists
+from churn_assets.warehouse.frames import qualified, quoted, run, table_exists, to_frame
+from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, ensure_ledger
 from churn_assets.warehouse.older import refuse_older
 from churn_assets.warehouse.restatements import RESTATEMENTS, RESTATEMENTS_TABLE
 

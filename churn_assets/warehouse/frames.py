@@ -53,6 +53,14 @@ def run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Seque
     connection.execute(statement, list(parameters)).fetchall()
 
 
+def table_exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Asked before touching a table: an error inside a transaction would abort it."""
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ? AND NOT internal", [SCHEMA, table]
+    ).fetchall()
+    return bool(found)
+
+
 def qualified(table: str) -> str:
     """`table` in the product's schema, as SQL."""
     return f"{SCHEMA}.{quoted(table)}"

@@ -17,8 +17,14 @@ import pyarrow as pa
 
 from churn_assets.calendar import DayRange, Horizon, Window
 from churn_assets.contracts import Column, Contract
-from churn_assets.warehouse.definitions import DEFINITIONS, Definition, from_ddl, read_definitions, stored_columns
-from churn_assets.warehouse.frames import SCHEMA, insert_by_name, run
+from churn_assets.warehouse.definitions import (
+    DEFINITIONS,
+    Definition,
+    from_ddl,
+    read_definitions,
+    stored_columns,
+)
+from churn_assets.warehouse.frames import SCHEMA, insert_by_name, run, table_exists
 
 LEDGER = "publish_ledger"
 LEDGER_TABLE = f"{SCHEMA}.{LEDGER}"
@@ -175,14 +181,6 @@ class Ledger:
 
 def _digest(table: str, day: date, content_hash: str) -> int:
     return int.from_bytes(blake2b(f"{table}|{day}|{content_hash}".encode(), digest_size=16).digest(), "big")
-
-
-def table_exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Asked before touching a table: an error inside a transaction would abort it."""
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ? AND NOT internal", [SCHEMA, table]
-    ).fetchall()
-    return bool(found)
 
 
 def ensure_ledger(connection: duckdb.DuckDBPyConnection) -> None:

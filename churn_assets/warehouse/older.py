@@ -20,7 +20,8 @@ from churn_assets.warehouse.definitions import (
     UNKNOWN,
     definition_of,
 )
-from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, Ledger, table_exists
+from churn_assets.warehouse.frames import table_exists
+from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, Ledger
 
 MOST_SHOWN = 3
 
@@ -66,8 +67,8 @@ def _all_serve(
         return False
     span = (date.min, date.max) if days is None else (min(days), max(days))
     found = connection.execute(
-        f"SELECT DISTINCT d.columns FROM {LEDGER_TABLE} l LEFT JOIN {DEFINITIONS_TABLE} d USING (table_name, definition) "
-        "WHERE l.table_name = ? AND l.partition_date BETWEEN ? AND ?",
+        f"SELECT columns FROM (SELECT DISTINCT table_name, definition FROM {LEDGER_TABLE} "
+        f"WHERE table_name = ? AND partition_date BETWEEN ? AND ?) LEFT JOIN {DEFINITIONS_TABLE} USING (table_name, definition)",
         [contract.table, *span],
     ).fetchall()
     return not found or (

@@ -8,8 +8,7 @@ from datetime import date
 import duckdb
 
 from churn_assets.settings import SOURCES, SourceName
-from churn_assets.warehouse.frames import qualified
-from churn_assets.warehouse.ledger import table_exists
+from churn_assets.warehouse.frames import qualified, table_exists
 
 
 @dataclass(frozen=True)

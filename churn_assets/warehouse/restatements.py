@@ -22,8 +22,8 @@ from churn_assets.settings import SourceName
 from churn_assets.warehouse.arrivals import arrived_since
 from churn_assets.warehouse.content_hash import row_hashes
 from churn_assets.warehouse.definitions import Definition, stored_columns
-from churn_assets.warehouse.frames import SCHEMA, insert_by_name, qualified, quoted, run
-from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, Published, table_exists
+from churn_assets.warehouse.frames import SCHEMA, insert_by_name, qualified, quoted, run, table_exists
+from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, Published
 from churn_assets.warehouse.reading import read_days
 
 RESTATEMENTS = "restatements"
