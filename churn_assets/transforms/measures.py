@@ -65,8 +65,8 @@ class DayEvents:
         return self._aggregated(measure, row, self._values(measure, at))
 
     def _attribute(self, name: str) -> Any:
-        """An attribute as of the day of each event."""
-        return self.grid[name].iloc[self.row]
+        """An attribute as of the day of each event, None where it is none."""
+        return self.grid[name].iloc[self.row] if name in self.product.attribute_names else None
 
     def _values(self, measure: DailyColumn, at: Any) -> pd.Series[Any]:
         if measure.python is None:
@@ -109,15 +109,17 @@ class DayEvents:
 
 
 def chosen(events: pd.DataFrame, measure: DailyColumn, attribute: Callable[[str], Any]) -> Any:
-    """Positions of the events that a measure looks at, None for all. `attribute` gives an attribute's value for each event."""
+    """Positions of the events that a measure looks at, None for all. `attribute` gives an attribute's value for each event, None
+    where the name is a property's alone: where users are made of events both may have it, and what an event leaves out is known.
+    """
     met: Bools | None = None
     if measure.events is not None:
         event_type = pd.Categorical(events["event_type"])
         known = np.array([*(name in measure.events for name in event_type.categories), False])
         met = known[event_type.codes]
     for condition in measure.conditions:
-        values = events[condition.key] if condition.key in events else attribute(condition.key)
-        found = holds(values, condition)
+        as_of_day = attribute(condition.key)
+        found = holds(events[condition.key] if as_of_day is None else as_of_day, condition)
         met = found if met is None else met & found
     return None if met is None else np.flatnonzero(met)
 
@@ -188,7 +190,7 @@ def previous_ends(
     for measure in product.daily.values():
         if measure.across_midnight:
             # Attributes are those of the user-day it is for: where they fail, none of its own events counts either.
-            of_events = tuple(c for c in measure.conditions if c.key in events)
+            of_events = tuple(c for c in measure.conditions if c.key not in product.attribute_names)
             at = chosen(events, replace(measure, conditions=of_events), events.get)
             own = events if at is None else events.iloc[at]
             day = own["event_date"].to_numpy().astype("datetime64[D]").astype("int64")
