@@ -17,6 +17,8 @@ from churn_assets.transforms.parsing import Bools
 from churn_assets.transforms.typed_values import holds
 
 Positions = npt.NDArray[np.int64]
+LARGEST_EXACT = 2.0**53
+"""Sums of whole numbers up to here are exact in a double, and those of 365 days do not wrap in 64 bits."""
 KEYS = ("event_id", "event_time", "event_type")
 
 
@@ -150,14 +152,25 @@ def distinct_per_row(row: Positions, code: npt.NDArray[Any], rows: int) -> Posit
 def _added(measure: DailyColumn, row: Positions, values: pd.Series[Any], counts: Positions) -> Any:
     rows = len(counts)
     if measure.type == "integer":
+        whole = values.to_numpy(dtype="int64")
+        _judge_size(measure, np.bincount(row, weights=np.abs(whole.astype("float64")), minlength=rows))
         total = np.zeros(rows, dtype="int64")
-        np.add.at(total, row, values.to_numpy(dtype="int64"))
+        np.add.at(total, row, whole)
         return pd.arrays.IntegerArray(total, counts == 0) if measure.nullable else total
     # In the order of events: the sum of floats is the same however they were stored.
     total = np.bincount(row, weights=values.to_numpy(dtype="float64"), minlength=rows)
     if measure.aggregation == "mean":
         return np.divide(total, counts, out=np.full(rows, np.nan), where=counts > 0)
     return np.where(counts > 0, total, np.nan) if measure.nullable else total
+
+
+def _judge_size(measure: DailyColumn, sizes: npt.NDArray[np.float64]) -> None:
+    """Raise ChurnError where sums of whole numbers would not be exact in a double, or could wrap in a window of them."""
+    if (sizes > LARGEST_EXACT).any():
+        raise ChurnError(
+            f"measure '{measure.name}': whole numbers of a day add up to more than 2^53; give '{measure.value}' limits that leave "
+            "out what is no amount."
+        )
 
 
 def _ends(row: Positions, end: str) -> Positions:
