@@ -164,7 +164,7 @@ def _added(measure: DailyColumn, row: Positions, values: pd.Series[Any], counts:
     return np.where(counts > 0, total, np.nan) if measure.nullable else total
 
 
-def _judge_size(measure: DailyColumn, sizes: npt.NDArray[np.float64]) -> None:
+def _judge_size(measure: DailyColumn, sizes: npt.NDArray[Any]) -> None:
     """Raise ChurnError where sums of whole numbers would not be exact in a double, or could wrap in a window of them."""
     if (sizes > LARGEST_EXACT).any():
         raise ChurnError(
