@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from churn_assets.assets.code_version import described, digest
 from churn_assets.cli import cli
 from churn_assets.commands.product import summary
 from churn_assets.contracts.base import Kind
@@ -19,6 +22,7 @@ from churn_assets.contracts.declared import KINDS as COLUMN_KINDS
 from churn_assets.errors import ChurnError
 from churn_assets.product import Condition, Product, read_product, shipped_products
 from churn_assets.product.__main__ import with_tables
+from churn_assets.product.functions import find_function
 from churn_assets.product.read import tomllib
 from churn_assets.product.show import as_toml
 from churn_assets.settings import Settings
@@ -298,6 +302,59 @@ class TestWhatChanged:
             (folder / "my_product.py").write_text(HATCH.format(at), encoding="utf-8")
             functions.append(declared(folder, MUSIC).functions["my_product:basket_value"])
         assert [function({"seconds": 5}) for function in functions] == [1, 2]
+
+
+PRICED = """
+from enum import Enum
+import pandas as pd
+
+PRICES = pd.Series([1.0, 2.0], index=["web", "ios"])
+RATES = pd.DataFrame({"rate": [3.0]})
+
+class Factor(Enum):
+    TWICE = 2
+
+class Pricer:
+    def price(self, events):
+        return events["seconds"] * 5
+
+def basket_value(events):
+    by_device = events["device"].map(PRICES) * RATES["rate"].iloc[0]
+    return Pricer().price(events) * by_device * Factor.TWICE.value
+"""
+VERSION_OF = """
+import sys
+from pathlib import Path
+from churn_assets.assets.code_version import described, digest
+from churn_assets.product.functions import find_function
+print(digest(*described(find_function("my_product:basket_value", Path(sys.argv[1])))[0]))
+"""
+
+
+def version_of(folder: Path, source: str) -> str:
+    (folder / "my_product.py").write_text(source, encoding="utf-8")
+    return digest(*described(find_function("my_product:basket_value", folder))[0])
+
+
+class TestVersionOfAFunction:
+    @pytest.mark.parametrize(
+        ("before", "after"), [('"ios"]', '"car"]'), ("[3.0]", "[4.0]"), ("= 2", "= 3"), ("* 5", "* 6")]
+    )
+    def test_what_its_module_holds_is_part_of_it(self, tmp_path: Path, before: str, after: str) -> None:
+        assert before in PRICED
+        assert version_of(tmp_path, PRICED) != version_of(tmp_path, PRICED.replace(before, after))
+
+    def test_comments_and_docstrings_are_not(self, tmp_path: Path) -> None:
+        worded = PRICED.replace("(events):\n", '(events):\n    """Of a basket."""  # in EUR\n')
+        assert version_of(tmp_path, f'"""Prices."""\n{worded}') == version_of(tmp_path, PRICED)
+
+    def test_every_process_and_folder_has_the_same(self, tmp_path: Path) -> None:
+        here = version_of(tmp_path, PRICED)
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "my_product.py").write_text(PRICED, encoding="utf-8")
+        command = [sys.executable, "-c", VERSION_OF, str(elsewhere)]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == here
 
 
 class TestShow:

@@ -129,6 +129,22 @@ CASES = {
         attribute(f"{LABEL}\nvalues = ['Free']\ncase = 'lower'"),
         "values has 'Free', which no label in case",
     ),
+    "a value that means not known": (
+        attribute(f"{LABEL}\nvalues = ['None', 'some']"),
+        "values has 'None', which no label equals: it means 'not known'; add 'none' to words",
+    ),
+    "a value with blanks": (
+        attribute(f"{LABEL}\nvalues = [' x']"),
+        "values has ' x', which no label equals: labels are",
+    ),
+    "a condition on not known": (
+        attribute(LABEL) + measure("where = { a = 'na' }"),
+        "the condition on 'a' compares with 'na', which no label equals: it means 'not known'; add 'na' to words",
+    ),
+    "a condition with blanks": (
+        measure("where = { track = 'x ' }"),
+        "the condition on 'track' compares with 'x ', which no label equals: labels are trimmed",
+    ),
     "a value twice": (attribute(f"{LABEL}\nvalues = ['x', 'x']"), "'a': values names 'x' twice; keep one."),
     "no values": (attribute(f"{LABEL}\nvalues = []"), "'a': values is empty, so that every label would be missing;"),
     "missing twice": (

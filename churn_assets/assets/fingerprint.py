@@ -95,7 +95,9 @@ class Fingerprint:
             yield "call", type(value).__call__
             if not self._held:
                 return
-        if dataclasses.is_dataclass(value):
+        if names := getattr(type(value), "described_by", ()):
+            yield from ((name, getattr(value, name)) for name in names)
+        elif dataclasses.is_dataclass(value):
             yield from ((one.name, getattr(value, one.name)) for one in dataclasses.fields(value))
         elif fields := getattr(type(value), "model_fields", None):
             yield from ((name, getattr(value, name)) for name in fields)

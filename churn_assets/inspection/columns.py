@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn_assets.inspection.times import Times, times_of
+from churn_assets.product.fields import MISSING_WORDS
 from churn_assets.transforms import parsing
 
 MOST_LABELS = 60
@@ -84,7 +85,7 @@ class Column:
 
     @cached_property
     def is_missing_word(self) -> npt.NDArray[np.bool_]:
-        return self.unique.str.strip().str.lower().isin(parsing.MISSING_WORDS).to_numpy(dtype=bool)
+        return self.unique.str.strip().str.lower().isin(MISSING_WORDS).to_numpy(dtype=bool)
 
     @cached_property
     def has_integer_ids(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from churn_assets.product.condition import Condition
 from churn_assets.product.entries import Attribute, Property
-from churn_assets.product.fields import is_a
+from churn_assets.product.fields import is_a, why_never
 
 if TYPE_CHECKING:
     from churn_assets.product.product import Product
@@ -53,6 +53,8 @@ def _label_faults(condition: Condition, entry: Attribute | Property) -> Iterator
         in_case = {"lower": value.lower(), "upper": value.upper(), "keep": value}[entry.case]
         if value != in_case:
             yield f"the condition on '{entry.name}' compares with '{value}', and its case is {entry.case}; write '{in_case}'"
+        elif why := why_never(value, entry.words if isinstance(entry, Attribute) else None):
+            yield f"the condition on '{entry.name}' compares with '{value}', which no label equals: {why}"
     if isinstance(entry, Attribute) and entry.values is not None and not entry.values_setting:
         for value in values:
             if value not in entry.values:

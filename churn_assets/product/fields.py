@@ -6,6 +6,7 @@ A message here begins with a verb: the key it is about is put before it.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
 from fractions import Fraction
@@ -21,6 +22,8 @@ LARGEST_NUMBER = 1e12
 LONGEST_WINDOW_DAYS = 365
 """The lookback: no feature sees further back, the day itself included."""
 MINUTES_PER_DAY = 1440
+MISSING_WORDS = frozenset({"", "unknown", "n/a", "na", "null", "none", "nan", "-"})
+"""Texts that mean "not known" in an attribute, compared in lower case."""
 NUMERIC = ("number", "integer")
 
 Scalar = bool | int | float | str
@@ -101,6 +104,15 @@ def _edges(value: Any) -> Any:
     if any(left >= right for left, right in pairwise(value)):
         raise ValueError("must ascend")
     return tuple(map(float, value))
+
+
+def why_never(label: str, words: tuple[str, ...] | None) -> str:
+    """Why no label of an attribute (`words` are its own; None: of a property) is ever this text, or nothing."""
+    if label != unicodedata.normalize("NFC", label.strip()):
+        return "labels are trimmed and in Unicode's composed form (NFC); write it so"
+    if words is not None and label.lower() in MISSING_WORDS - {*words}:
+        return f"it means 'not known'; add '{label.lower()}' to words, or take it out"
+    return ""
 
 
 ColumnName = Annotated[str, AfterValidator(_column_name)]

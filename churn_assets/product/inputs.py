@@ -19,6 +19,7 @@ from churn_assets.product.fields import (
     Names,
     Scale,
     judge_missing,
+    why_never,
 )
 
 
@@ -85,6 +86,8 @@ class Attribute(Entry):
         for value in self.values or ():
             if value != _in_case(value, self.case):
                 raise ValueError(f"values has '{value}', which no label in case = '{self.case}' equals; write it so")
+            if value != self.missing and (why := why_never(value, self.words)):
+                raise ValueError(f"values has '{value}', which no label equals: {why}")
         for word in self.words:
             if word != word.lower():
                 raise ValueError(f"words has '{word}'; write it in lower case")
@@ -119,7 +122,7 @@ class Property(Entry):
     unit: str = ""
     """Of the scaled number."""
     limits: Limits | None = None
-    """Lowest and highest value, inclusive. Left out: those of any number, ±1e12."""
+    """Lowest and highest value, inclusive. Left out: of a number ±1e12, of an integer 64 bits."""
     bad: Literal["quarantine", "null"] = "quarantine"
     """What a value that is none of its type or limits does: reject the row, or become null, counted as a repair."""
     missing: Missing | None = None

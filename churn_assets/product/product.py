@@ -48,6 +48,10 @@ class Product:
         return feature_columns(self.attributes, self.daily, self.features)
 
     @cached_property
+    def attribute_names(self) -> frozenset[str]:
+        return frozenset(entry.name for entry in self.attributes)
+
+    @cached_property
     def attribute_sources(self) -> Mapping[str, Property]:
         """Where users are made from events: the property that each attribute comes from. It has the name that the attribute's
         `from` says, or the attribute's own; else it is found at the same place.

@@ -17,6 +17,8 @@ from churn_assets.transforms.parsing import Bools
 from churn_assets.transforms.typed_values import holds
 
 Positions = npt.NDArray[np.int64]
+LARGEST_EXACT = 2.0**53
+"""Sums of whole numbers up to here are exact in a double, and those of 365 days do not wrap in 64 bits."""
 KEYS = ("event_id", "event_time", "event_type")
 
 
@@ -65,8 +67,8 @@ class DayEvents:
         return self._aggregated(measure, row, self._values(measure, at))
 
     def _attribute(self, name: str) -> Any:
-        """An attribute as of the day of each event."""
-        return self.grid[name].iloc[self.row]
+        """An attribute as of the day of each event, None where it is none."""
+        return self.grid[name].iloc[self.row] if name in self.product.attribute_names else None
 
     def _values(self, measure: DailyColumn, at: Any) -> pd.Series[Any]:
         if measure.python is None:
@@ -109,15 +111,17 @@ class DayEvents:
 
 
 def chosen(events: pd.DataFrame, measure: DailyColumn, attribute: Callable[[str], Any]) -> Any:
-    """Positions of the events that a measure looks at, None for all. `attribute` gives an attribute's value for each event."""
+    """Positions of the events that a measure looks at, None for all. `attribute` gives an attribute's value for each event, None
+    where the name is a property's alone: where users are made of events both may have it, and what an event leaves out is known.
+    """
     met: Bools | None = None
     if measure.events is not None:
         event_type = pd.Categorical(events["event_type"])
         known = np.array([*(name in measure.events for name in event_type.categories), False])
         met = known[event_type.codes]
     for condition in measure.conditions:
-        values = events[condition.key] if condition.key in events else attribute(condition.key)
-        found = holds(values, condition)
+        as_of_day = attribute(condition.key)
+        found = holds(events[condition.key] if as_of_day is None else as_of_day, condition)
         met = found if met is None else met & found
     return None if met is None else np.flatnonzero(met)
 
@@ -149,14 +153,25 @@ def distinct_per_row(row: Positions, code: npt.NDArray[Any], rows: int) -> Posit
 def _added(measure: DailyColumn, row: Positions, values: pd.Series[Any], counts: Positions) -> Any:
     rows = len(counts)
     if measure.type == "integer":
+        whole = values.to_numpy(dtype="int64")
+        _judge_size(measure, np.bincount(row, weights=np.abs(whole.astype("float64")), minlength=rows))
         total = np.zeros(rows, dtype="int64")
-        np.add.at(total, row, values.to_numpy(dtype="int64"))
+        np.add.at(total, row, whole)
         return pd.arrays.IntegerArray(total, counts == 0) if measure.nullable else total
     # In the order of events: the sum of floats is the same however they were stored.
     total = np.bincount(row, weights=values.to_numpy(dtype="float64"), minlength=rows)
     if measure.aggregation == "mean":
         return np.divide(total, counts, out=np.full(rows, np.nan), where=counts > 0)
     return np.where(counts > 0, total, np.nan) if measure.nullable else total
+
+
+def _judge_size(measure: DailyColumn, sizes: npt.NDArray[Any]) -> None:
+    """Raise ChurnError where sums of whole numbers would not be exact in a double, or could wrap in a window of them."""
+    if (sizes > LARGEST_EXACT).any():
+        raise ChurnError(
+            f"measure '{measure.name}': whole numbers of a day add up to more than 2^53; give '{measure.value}' limits that leave "
+            "out what is no amount."
+        )
 
 
 def _ends(row: Positions, end: str) -> Positions:
@@ -189,7 +204,7 @@ def previous_ends(
     for measure in product.daily.values():
         if measure.across_midnight:
             # Attributes are those of the user-day it is for: where they fail, none of its own events counts either.
-            of_events = tuple(c for c in measure.conditions if c.key in events)
+            of_events = tuple(c for c in measure.conditions if c.key not in product.attribute_names)
             at = chosen(events, replace(measure, conditions=of_events), events.get)
             own = events if at is None else events.iloc[at]
             day = own["event_date"].to_numpy().astype("datetime64[D]").astype("int64")

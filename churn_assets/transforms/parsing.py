@@ -23,8 +23,6 @@ TEXT: Any = pd.StringDtype("pyarrow", na_value=np.nan)
 Series = pd.Series
 Bools = npt.NDArray[np.bool_]
 
-MISSING_WORDS = frozenset({"", "unknown", "n/a", "na", "null", "none", "nan", "-"})
-"""Texts that mean "not known" in an attribute, compared in lower case."""
 TRUE_WORDS = frozenset({"1", "1.0", "true", "t", "yes", "y"})
 FALSE_WORDS = frozenset({"0", "0.0", "false", "f", "no", "n"})
 

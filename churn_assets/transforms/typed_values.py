@@ -12,6 +12,7 @@ import pandas as pd
 
 from churn_assets.product import Attribute, Condition, Property
 from churn_assets.product.entries import LARGEST_NUMBER
+from churn_assets.product.fields import MISSING_WORDS
 from churn_assets.transforms import parsing
 from churn_assets.transforms.parsing import Bools
 
@@ -102,7 +103,7 @@ def _cleaner(entry: Attribute | Property) -> Callable[[str], str | None]:
     in_case = CASES[entry.case]
     if isinstance(entry, Property):
         return lambda value: parsing.normalised(in_case(parsing.normalised(value) or ""))
-    missing_words = parsing.MISSING_WORDS - set(entry.words)
+    missing_words = MISSING_WORDS - set(entry.words)
     known = None if entry.values is None else set(entry.values)
 
     def clean(value: str) -> str | None:
