@@ -131,6 +131,29 @@ def erased(erased_template: tuple[Path, Result], tmp_path: Path) -> Path:
 # --- gone ---
 
 
+def test_tables_of_a_source_that_is_landed_no_more_are_looked_into(whole: Path) -> None:
+    """They are no tables of the product any more, but what they hold is a person's all the same."""
+    before = query(whole, "SELECT count(*) FROM churn.raw_users")[0][0]
+    settings = whole / "churn.toml"
+    settings.write_text(settings.read_text().replace("[sources.users]\n", "[sources.users]\nfrom_events = true\n"))
+    shutil.rmtree(whole / "landing/users")
+    assert "raw_users" not in deployment_of(whole).contracts
+    result = erase(whole, NEEDLE, "--yes")
+    assert result.exit_code == 0, result.output
+    with duckdb.connect(str(whole / "warehouse.duckdb"), read_only=True) as connection:
+        tables = connection.execute(
+            "SELECT DISTINCT table_name FROM duckdb_columns() WHERE schema_name = 'churn' AND column_name = 'user_id'"
+        ).fetchall()
+        assert ("raw_users",) in tables
+        left = {
+            name: connection.execute(f"SELECT count(*) FROM churn.{name} WHERE user_id = ?", [NEEDLE]).fetchone()
+            for (name,) in tables
+        }
+    assert set(left.values()) == {(0,)}, left
+    assert 0 < query(whole, "SELECT count(*) FROM churn.raw_users")[0][0] < before
+    assert not any(place.startswith("warehouse") for place in places_naming(whole, NEEDLE))
+
+
 def test_the_search_finds_the_user_wherever_they_are(template: Path) -> None:
     """Else it would prove nothing."""
     found = set(places_naming(template, NEEDLE))

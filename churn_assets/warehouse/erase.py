@@ -6,7 +6,7 @@ rows (sums over users, say) is a restatement's business, for which the changed h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -14,9 +14,10 @@ from typing import Any
 import duckdb
 
 from churn_assets.contracts import Contract
-from churn_assets.warehouse.arrivals import ARRIVALS, ARRIVALS_TABLE
+from churn_assets.warehouse.arrivals import ARRIVALS
 from churn_assets.warehouse.content_hash import NO_ROWS, PartitionHashes, digest_after
-from churn_assets.warehouse.frames import qualified, quoted, run, table_exists, to_frame
+from churn_assets.warehouse.definitions import stored_columns
+from churn_assets.warehouse.frames import qualified, quoted, run, stored_tables, table_exists, to_frame
 from churn_assets.warehouse.ledger import LEDGER_TABLE, Ledger, ensure_ledger
 from churn_assets.warehouse.older import refuse_older
 from churn_assets.warehouse.restatements import RESTATEMENTS, RESTATEMENTS_TABLE
@@ -33,12 +34,12 @@ def count_users_rows(
     it stands in a landed line that could not be bound to its header.
     """
     counts = {}
-    for contract in tables:
-        if which := _condition(connection, contract, sought, text):
-            query = f"SELECT count(*) FROM {qualified(contract.table)} WHERE {which[0]}"
+    for name, columns in _with_users(connection, tables).items():
+        if which := _condition(connection, name, columns, sought, text):
+            query = f"SELECT count(*) FROM {qualified(name)} WHERE {which[0]}"
             ((rows,),) = connection.execute(query, which[1]).fetchall()
             if rows:
-                counts[contract.table] = rows
+                counts[name] = rows
     return counts
 
 
@@ -57,11 +58,17 @@ def remove_users_rows(
 ) -> None:
     """Delete the same rows within the caller's transaction, and say so in the ledger."""
     ensure_ledger(connection)
-    for contract in tables:
-        if which := _condition(connection, contract, sought, text):
-            removed = _hashed(connection, contract, *which)
-            connection.execute(f"DELETE FROM {qualified(contract.table)} WHERE {which[0]}", which[1]).fetchall()
-            _note(connection, contract, removed, {})
+    contracts = {contract.table: contract for contract in tables}
+    for name, columns in _with_users(connection, contracts.values()).items():
+        if which := _condition(connection, name, columns, sought, text):
+            contract = contracts.get(name)
+            removed = _hashed(connection, contract, *which) if contract else {}
+            connection.execute(f"DELETE FROM {qualified(name)} WHERE {which[0]}", which[1]).fetchall()
+            if contract:
+                _note(connection, contract, removed, {})
+            else:
+                # Should the table belong to the product again, its days are computed anew.
+                run(connection, f"DELETE FROM {LEDGER_TABLE} WHERE table_name = ?", [name])
 
 
 def blot_out_of_file_names(
@@ -71,7 +78,15 @@ def blot_out_of_file_names(
     without files are never computed again, and in what arrivals and restatements note.
     """
     ensure_ledger(connection)
-    for contract in tables:
+    contracts = {contract.table: contract for contract in tables}
+    for name in stored_tables(connection) - contracts.keys():
+        if FILE in stored_columns(connection, name):
+            run(
+                connection,
+                f"UPDATE {qualified(name)} SET {FILE} = replace({FILE}, $1, $2) WHERE contains({FILE}, $1)",
+                [text, instead],
+            )
+    for contract in contracts.values():
         if FILE in contract.column_names and table_exists(connection, contract.table):
             query = f"SELECT DISTINCT {FILE} FROM {qualified(contract.table)} WHERE contains({FILE}, ?)"
             for (name,) in connection.execute(query, [text]).fetchall():
@@ -79,8 +94,6 @@ def blot_out_of_file_names(
                 before = _hashed(connection, contract, f"{FILE} = $name", {"name": name})
                 run(connection, f"UPDATE {qualified(contract.table)} SET {FILE} = ? WHERE {FILE} = ?", [renamed, name])
                 _note(connection, contract, before, _hashed(connection, contract, f"{FILE} = $name", {"name": renamed}))
-    if table_exists(connection, ARRIVALS):
-        run(connection, f"UPDATE {ARRIVALS_TABLE} SET {FILE} = replace({FILE}, $1, $2)", [text, instead])
     if table_exists(connection, RESTATEMENTS):
         run(
             connection,
@@ -131,23 +144,33 @@ def _note(connection: duckdb.DuckDBPyConnection, contract: Contract, removed: Co
             )
 
 
-def _condition(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, sought: Sought, text: str | None
-) -> tuple[str, dict[str, Any]] | None:
-    """Which rows, as SQL with its parameters; None if the table has none of them. Raises OlderDefinition where rows have lost
-    their user_id to a change of its type.
+def _with_users(connection: duckdb.DuckDBPyConnection, tables: Iterable[Contract]) -> dict[str, Collection[str]]:
+    """Name and columns of every table that has users: of the product's, and of those it had once, such as the tables of a
+    source that is no longer landed. Raises OlderDefinition where rows have lost their user_id to a change of its type.
     """
-    if USER_ID not in contract.column_names or not table_exists(connection, contract.table):
-        return None
-    refuse_older(connection, contract, [contract.column(USER_ID)])
-    query = f"SELECT DISTINCT {USER_ID} FROM {qualified(contract.table)} WHERE {USER_ID} IS NOT NULL ORDER BY 1"
+    contracts = {contract.table: contract for contract in tables}
+    found: dict[str, Collection[str]] = {}
+    for name in (*contracts, *sorted(stored_tables(connection) - contracts.keys())):
+        columns = stored_columns(connection, name)
+        if USER_ID in columns:
+            if contract := contracts.get(name):
+                refuse_older(connection, contract, [contract.column(USER_ID)])
+            found[name] = columns.keys()
+    return found
+
+
+def _condition(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Collection[str], sought: Sought, text: str | None
+) -> tuple[str, dict[str, Any]] | None:
+    """Which rows of a table with users, as SQL with its parameters; None if it has none of them."""
+    query = f"SELECT DISTINCT {USER_ID} FROM {qualified(table)} WHERE {USER_ID} IS NOT NULL ORDER BY 1"
     ids = [user for (user,) in connection.execute(query).fetchall()]
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
-    if own := [u for u, found in zip(ids, sought(contract.table, [str(u) for u in ids]), strict=True) if found]:
+    if own := [u for u, found in zip(ids, sought(table, [str(u) for u in ids]), strict=True) if found]:
         conditions.append(f"{USER_ID} IN (SELECT unnest($ids))")
         parameters["ids"] = own
-    if text is not None and "read_error" in contract.column_names:
+    if text is not None and "read_error" in columns:
         conditions.append("(read_error IS NOT NULL AND contains(extra, $text))")
         parameters["text"] = text
     return (" OR ".join(conditions), parameters) if conditions else None

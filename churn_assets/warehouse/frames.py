@@ -61,6 +61,12 @@ def table_exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return bool(found)
 
 
+def stored_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """All tables in the product's schema, the ledger and its notes among them."""
+    query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? AND NOT internal"
+    return {name for (name,) in connection.execute(query, [SCHEMA]).fetchall()}
+
+
 def qualified(table: str) -> str:
     """`table` in the product's schema, as SQL."""
     return f"{SCHEMA}.{quoted(table)}"
