@@ -121,11 +121,11 @@ class Step:
         """Changes with all that decides a result: transforms and the code that calls them, parameters, what is read in which
         windows, declarations and the tables' types. Never typed by hand.
         """
-        return digest(self._code(), *(known.id for known in self.defined(deployment).values()))
+        return digest(self._code, *(known.id for known in self.defined(deployment).values()))
 
     def defined(self, deployment: Deployment) -> dict[str, Definition]:
         """The columns of each output, with a version of what decides each."""
-        whole, apart = self._code(), self._code(declared_apart=True)
+        whole, apart = self._code, self._code_of_all_columns
         found = {}
         for table in self.outputs:
             contract, meanings = deployment.contracts[table], meanings_of(self.definitions.get(table, {}))
@@ -155,7 +155,16 @@ class Step:
         of_some = {part.of for part in self.selects.values()}
         return {**{table: Selection() for table in self.reads if table not in of_some}, **self.selects}
 
-    def _code(self, *, declared_apart: bool = False) -> str:
+    @cached_property
+    def _code(self) -> str:
+        return self._code_and_reads(declared_apart=False)
+
+    @cached_property
+    def _code_of_all_columns(self) -> str:
+        """But for what is declared of some of them."""
+        return self._code_and_reads(declared_apart=True)
+
+    def _code_and_reads(self, *, declared_apart: bool) -> str:
         return code_and_reads(
             *(self.compute, self.combine, self.parameters, self.reads, self._parts()), declared_apart=declared_apart
         )
