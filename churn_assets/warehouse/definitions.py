@@ -166,9 +166,10 @@ def from_ddl(columns: Mapping[str, tuple[str, bool]]) -> Definition:
     return Definition(tuple(Defined(name, kind, nullable, False) for name, (kind, nullable) in columns.items()))
 
 
-def read_definitions(connection: duckdb.DuckDBPyConnection) -> Iterator[Definition]:
-    """All that were ever published. The table must exist."""
-    for (columns,) in connection.execute(f"SELECT columns FROM {DEFINITIONS_TABLE}").fetchall():
+def read_definitions(connection: duckdb.DuckDBPyConnection, tables: list[str] | None) -> Iterator[Definition]:
+    """All that were ever published of some tables, None: of all. The table of definitions must exist."""
+    query = f"SELECT columns FROM {DEFINITIONS_TABLE} WHERE $1 IS NULL OR list_contains($1, table_name)"
+    for (columns,) in connection.execute(query, [tables]).fetchall():
         yield definition_of(columns)
 
 

@@ -110,7 +110,7 @@ class Ledger:
             table: from_ddl(stored_columns(connection, table)) for table in {row[0] for row in rows if row[7] is None}
         }
         entries = (Published(*row[:7], row[7] or older[row[0]].id, row[8]) for row in rows)  # type: ignore[call-arg]
-        definitions = read_definitions(connection) if table_exists(connection, DEFINITIONS) else ()
+        definitions = read_definitions(connection, names) if table_exists(connection, DEFINITIONS) else ()
         return cls(entries, (*definitions, *older.values()))
 
     def __eq__(self, other: object) -> bool:

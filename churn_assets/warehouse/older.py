@@ -20,7 +20,7 @@ from churn_assets.warehouse.definitions import (
     UNKNOWN,
     definition_of,
 )
-from churn_assets.warehouse.frames import table_exists
+from churn_assets.warehouse.frames import stored_tables
 from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, Ledger
 
 MOST_SHOWN = 3
@@ -61,9 +61,10 @@ def _all_serve(
     days: Collection[date] | DayRange | None,
 ) -> bool:
     """Whether all days are known to be of one definition, which has the columns. Asked first: it takes no look at each day."""
-    if not table_exists(connection, LEDGER) or (days is not None and not days):
+    stored = stored_tables(connection)
+    if LEDGER not in stored or (days is not None and not days):
         return True
-    if not table_exists(connection, DEFINITIONS):
+    if DEFINITIONS not in stored:
         return False
     span = (date.min, date.max) if days is None else (min(days), max(days))
     found = connection.execute(
