@@ -23,6 +23,14 @@ class WarehouseBusy(ChurnError):
     """Somebody else held the warehouse for longer than the deployment waits. The same again later may well succeed."""
 
 
+def names_ours(class_name: str) -> bool:
+    """Whether an exception of which only the class's name is known, as Dagster records it, is a ChurnError."""
+    kinds: list[type[ChurnError]] = [ChurnError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return class_name in {kind.__name__ for kind in kinds}
+
+
 FULL = "The disk is full, or does not work"
 NOT_WRITABLE = "The data folder cannot be written to"
 DISK = {

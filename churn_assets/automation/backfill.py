@@ -22,7 +22,7 @@ from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, calendar_days
 from churn_assets.checks.verdict import Stored
 from churn_assets.contracts.training import TRAINING_SET
-from churn_assets.errors import ChurnError, about_the_disk
+from churn_assets.errors import ChurnError, about_the_disk, names_ours
 from churn_assets.training import TrainingInputs
 from churn_assets.training.write import READS
 from churn_assets.warehouse import Ledger
@@ -227,9 +227,10 @@ def _interrupted(result: ExecuteInProcessResult) -> bool:
     """Whether somebody pressed Ctrl-C, which Dagster turns into a failure of the step or of the run, and DuckDB, in the
     middle of a query, into an error of its own.
     """
+    from dagster import DagsterExecutionInterruptedError
     from dagster._core.events import RunFailureReason
 
-    interruptions = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+    interruptions = {kind.__name__ for kind in (DagsterExecutionInterruptedError, KeyboardInterrupt)}
     for event in result.all_events:
         errors = _with_causes(event.step_failure_data.error) if event.is_step_failure else ()
         if any(error.cls_name in interruptions or DUCKDB_INTERRUPTED in error.message for error in errors):
@@ -273,9 +274,8 @@ def failure_sentence(step: str, error: Any) -> str:
     error = errors[-1] if errors else None
     if error is not None and (disk := about_the_disk(error.message)):
         return disk
-    ours = ("ChurnError", "OlderDefinition", "RefusedFile", "RefusedFrame", "WarehouseBusy")
     for known in reversed(errors):
-        if known.cls_name in ours:
+        if names_ours(known.cls_name):
             return str(known.message).split(": ", 1)[1].strip()
     kind = error.cls_name if error is not None else "an unknown error"
     return f"{step} failed with {kind}; see the run in the Dagster UI, or run again with 'churn-assets --debug'."

@@ -14,8 +14,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-from dagster import InitResourceContext, InputContext, MetadataValue, OutputContext
-from dagster._core.definitions.partitions.utils import TimeWindow
+from dagster import InitResourceContext, InputContext, MetadataValue, OutputContext, TimeWindow
 from dagster._core.storage.db_io_manager import DbClient, DbIOManager, DbTypeHandler, TableSlice
 from dagster_duckdb_pandas import DuckDBPandasIOManager
 
