@@ -117,7 +117,7 @@ REVIEWED = {
         "for n in _names(suite)))": "names quoted",
     },
     "checks.features": dict.fromkeys(
-        ("both", "by_day", "counted", "feature", "name", "reach", "told", "what", "width"), "RECOUNTED"
+        ("both", "by_day", "counted", "feature", "name", "published", "reach", "what", "width"), "RECOUNTED"
     ),
     "checks.profile": {
         "earliest": "SQL written in this module",
@@ -175,7 +175,7 @@ REVIEWED = {
         "names written in this module",
     ),
     "checks.volume": {"table": "raw_ and a SourceName"},
-    "checks.windows": {"source": "a SourceName"},
+    "checks.windows": {"files": "the file table of a SourceName"},
     "report.contents": {"source": "a SourceName"},
     "training.as_of": {"names": "quoted"},
     "warehouse.erase": {
