@@ -19,7 +19,7 @@ COMPARED = {**NAMED_BY_OUTAGES, "number": float}
 def unknown_names(rules: LabelSettings, product: Product, more_event_types: Collection[str] = ()) -> Iterator[str]:
     """A sentence for each name of `[labels]` that the product does not have, or that is not of the right type.
 
-    `more_event_types` are those that the deployment has besides the product's.
+    `more_event_types`: event types of the deployment besides the product's.
     """
     yield from _activity(rules, product)
     yield from _event_types(rules, (*product.event_vocabulary, *more_event_types))

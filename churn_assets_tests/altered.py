@@ -91,7 +91,7 @@ def _step(step: AnyStep, change: Altered) -> AnyStep:
 
 
 def run_bit_by_bit(data: Path, on_publication: Callable[[int], None] = lambda _: None) -> None:
-    """What is to do, each publication in its own transaction, as Dagster does. `on_publication` is told how many are done."""
+    """What is to do, each publication in its own transaction, as Dagster does. `on_publication` gets how many are done."""
     deployment = deployment_of(data)
     done = 0
     for work in planned(deployment).works:

@@ -124,8 +124,8 @@ def event(person: Person, events: Iterable[Event], meets: bool) -> Row:
     churns = {one.day for one in events if one.type in rules.event}
     at_risk: bool | None = meets
     if rules.starts:
-        told = [one for one in events if one.type in (*rules.event, *rules.starts) and one.day <= day]
-        last = max(told, key=lambda one: (one.at, one.id), default=None)
+        heard = [one for one in events if one.type in (*rules.event, *rules.starts) and one.day <= day]
+        last = max(heard, key=lambda one: (one.at, one.id), default=None)
         since = last.day if last else person.begin()
         at_risk = last is not None and last.type in rules.starts
         if person.missing_since(since) or person.out_since(since):

@@ -139,9 +139,9 @@ def test_settings_that_change_columns_are_a_change_in_place_too(
     assert not todo(computed) and not wrong(computed)
     has_outcome = "id_type" in settings["labels"]
     counted = "count(*), count(rows_removed), count(labels_before), count(labels_after)"
-    told = query(computed, f"SELECT {counted} FROM churn.restatements WHERE table_name = 'churn_labels'")
-    ((restated, *_),) = told
-    assert told == [(restated, 0, restated if has_outcome else 0, restated)], "counted is what has the column"
+    noted = query(computed, f"SELECT {counted} FROM churn.restatements WHERE table_name = 'churn_labels'")
+    ((restated, *_),) = noted
+    assert noted == [(restated, 0, restated if has_outcome else 0, restated)], "counted is what has the column"
     assert restated
     write_settings(computed)
     run_bit_by_bit(computed)

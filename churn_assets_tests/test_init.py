@@ -163,9 +163,7 @@ def test_what_was_written_lands_every_event_with_its_id_user_time_and_type(tmp_p
     data, dump = tmp_path / "data", TOOLS[name](tmp_path)
     initialised(data, dump)
     landed = churn(data, "land", dump)
-    assert landed.exit_code == 0 and f"Landed {EVENTS} event rows on {DAYS} days" in landed.output, (
-        landed.output
-    )
+    assert landed.exit_code == 0 and f"Landed {EVENTS} event rows on {DAYS} days" in landed.output, landed.output
     assert "quarantined" not in landed.output
     settings, rows = Settings.load(data), []
     for path in sorted((data / "landing" / "events").rglob("*.*")):

@@ -89,7 +89,7 @@ def test_an_id_says_which_texts_the_named_columns_have_and_nothing_else(
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_file_without_a_named_column_is_refused_by_its_name(tmp_path: Path, suffix: str) -> None:
     rows: list[dict[str, str | None]] = [{name: value for name, value in EVENT.items() if name != "item"}]
-    with pytest.raises(RefusedFile, match=r"lacks 'item', of which event_id_from makes the ids of events; deliver it"):
+    with pytest.raises(RefusedFile, match=r"lacks 'item', and event_id_from makes the ids of events of it; deliver it"):
         ids_of(tmp_path, rows, suffix)
 
 

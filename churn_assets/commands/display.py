@@ -131,7 +131,7 @@ def show_restated(changes: Sequence[Restated]) -> None:
     if not changes:
         return
     shown = table(
-        "Restated, of which other content: see churn.restatements",
+        "Restated; with other content: see churn.restatements",
         *("table", ">days", ">rows removed", ">rows added", "labels", "because of"),
     )
     for one in changes:

@@ -26,7 +26,7 @@ def require_id_parts(rows: ReadRows, binder: Binder) -> None:
     for name in id_parts(binder):
         if rows.columns and _position(name, rows, binder) is None:
             raise binder.refuse(
-                f"lacks {name!r}, of which event_id_from makes the ids of events; deliver it, or change event_id_from under "
+                f"lacks {name!r}, and event_id_from makes the ids of events of it; deliver it, or change event_id_from under "
                 "[sources.events]"
             )
 

@@ -153,7 +153,7 @@ def _limits(measure: Measure, value: Property | None) -> tuple[float | None, flo
 
 
 def finite(limits: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
-    """Limits as bounds, of which an infinite one is none."""
+    """Limits as bounds; an infinite limit is no bound."""
     low, high = (None if bound is None or math.isinf(bound) else bound for bound in limits)
     return low, high
 
