@@ -68,7 +68,7 @@ def altered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Altered]:
 def uses(name: str) -> set[str]:
     """The computing modules behind a step, by their short names."""
     step = STEPS[name]
-    start = cv.transform_modules(step.compute) if isinstance(step, Step) else {"churn_assets.assets.landing_step"}
+    start = cv.described(step.compute)[1] if isinstance(step, Step) else {"churn_assets.assets.landing_step"}
     return {module.removeprefix("churn_assets.") for module in cv.modules_behind(start)}
 
 
@@ -100,7 +100,7 @@ def test_a_step_calls_its_transforms_by_names_that_the_version_can_follow(step: 
     """What a step computes with is called as `transforms.name(...)` in its own lambda, never through a helper."""
     called = {name for name in step.compute.__code__.co_names if name in transforms.__all__}
     assert called
-    assert cv.transform_modules(step.compute) == {getattr(transforms, name).__module__ for name in called}
+    assert cv.described(step.compute)[1] == {getattr(transforms, name).__module__ for name in called}
 
 
 def test_steps_follow_their_own_transform_and_not_each_others() -> None:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn_assets import transforms
-from churn_assets.assets.code_version import described, transform_modules
+from churn_assets.assets.code_version import described
 from churn_assets.assets.step import Deployment, Inputs, Step
 from churn_assets.assets.steps import all_steps
 from churn_assets.calendar import SAME_DAY, DayRange, Window
@@ -153,7 +153,7 @@ def test_user_daily_of_no_events_is_another_version() -> None:
         compute=lambda frames, _: (transforms.user_daily(frames["user_day_grid"], frames["clean_events"].head(0)),),
     )
     assert version(empty) != version(step)
-    assert transform_modules(empty.compute) == transform_modules(step.compute) == {"churn_assets.transforms.user_days"}
+    assert described(empty.compute)[1] == described(step.compute)[1] == {"churn_assets.transforms.user_days"}
 
 
 @given(st.data())

@@ -75,13 +75,10 @@ def _facts(column: Column) -> tuple[Any, ...]:
     return (column.name, column.kind.name, column.nullable, column.minimum, column.maximum, column.provenance)
 
 
-def transform_modules(compute: Callable[..., Any]) -> set[str]:
-    """The computing modules behind what a step calls: transforms by name, as in `transforms.user_daily(...)`, and any other."""
-    return described(compute)[1]
-
-
 def described(*functions: Any, held: bool = True) -> tuple[list[str], set[str]]:
-    """What functions are, and the computing modules whose code they use; without `held`, but for the collections they hold."""
+    """What functions are, and the computing modules whose code they use: transforms by name, as in `transforms.user_daily(...)`,
+    and any other. Without `held`, but for the collections they hold.
+    """
     fingerprint = Fingerprint(COMPUTING_PACKAGES, held=held)
     texts = [fingerprint.of(function) for function in functions]
     called = fingerprint.names & set(transforms.__all__)

@@ -19,7 +19,6 @@ LEAST_INTEGER_IDS = 0.99
 LONGEST_LABEL = 80
 LEAST_SHARE_OF_KIND = 0.5
 _WHOLE_ID = r"^[1-9][0-9]{0,17}(\.0+)?$"
-_NUMBER = r"^\s*[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?\s*$"
 
 
 class Column:

@@ -61,14 +61,12 @@ def remove_users_rows(
     contracts = {contract.table: contract for contract in tables}
     for name, columns in _with_users(connection, contracts.values()).items():
         if which := _condition(connection, name, columns, sought, text):
-            contract = contracts.get(name)
-            removed = _hashed(connection, contract, *which) if contract else {}
-            connection.execute(f"DELETE FROM {qualified(name)} WHERE {which[0]}", which[1]).fetchall()
-            if contract:
-                _note(connection, contract, removed, {})
+            if contract := contracts.get(name):
+                _note(connection, contract, _hashed(connection, contract, *which), {})
             else:
                 # Should the table belong to the product again, its days are computed anew.
                 run(connection, f"DELETE FROM {LEDGER_TABLE} WHERE table_name = ?", [name])
+            connection.execute(f"DELETE FROM {qualified(name)} WHERE {which[0]}", which[1]).fetchall()
 
 
 def blot_out_of_file_names(
