@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from churn_assets.assets import code_version
+from churn_assets.assets.steps import all_steps
 from churn_assets.automation.backfill import planned
 from churn_assets.automation.plan import Plan
+from churn_assets.automation.plan import _runs as runs_of_steps
 from churn_assets.calendar import DayRange
 from worlds import (
     AT_RISK,
@@ -101,6 +103,29 @@ def test_a_new_landing_day_restates_the_days_it_may_bring_events_of(landed: Path
     assert todo["raw_events"] == todo["clean_events"] == todo["clean_users"] == [day(9)]
     assert todo["user_day_grid"] == todo["user_daily"] == todo["unmatched_events"] == list(days(9 - LATENESS, 9))
     assert todo["churn_labels"] == list(days(9 - LATENESS - HORIZON, 9))
+
+
+def test_the_runs_of_a_new_day_are_no_more_than_the_ranges_of_days_that_differ(landed: Path) -> None:
+    run_plainly(landed, days(1, 8))
+    works = plan_of(landed, days(9)).works
+    assert len(works) == len({work.days for work in works}) > 1
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_days_steps_have_each_is_done_once_and_after_what_it_needs(landed: Path, data: st.DataObject) -> None:
+    steps = all_steps(deployment_of(landed).settings)
+    some_days = st.sampled_from([frozenset(), *(frozenset(days(*ends)) for ends in ((9, 9), (7, 9), (2, 9)))])
+    wanted = {step.name: data.draw(some_days) for step in steps}
+    stale = {table: dict.fromkeys(wanted[step.name]) for step in steps for table in step.outputs}
+    works = runs_of_steps(steps, stale, data.draw(st.integers(2, 10)), apart=data.draw(st.booleans()))
+    begun = {step.name: [at for at, work in enumerate(works) if step in work.steps] for step in steps}
+    for step in steps:
+        done = [day for at in begun[step.name] for day in works[at].days]
+        assert sorted(done) == sorted(wanted[step.name])
+        needs = {*step.reads, *step.after}
+        made_by = [other.name for other in steps if not needs.isdisjoint(other.outputs)]
+        assert all(max(begun[name]) <= min(begun[step.name]) for name in made_by if begun[name] and done)
 
 
 def test_a_change_of_code_recomputes_what_that_code_makes(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,20 +218,37 @@ def _input_hashes(deployment: Deployment, step: AnyStep, ledger: Ledger, days: s
 
 
 def _runs(steps: Sequence[AnyStep], stale: Mapping[str, Stale], most_days: int, *, apart: bool) -> list[Work]:
-    """Neighbouring steps with the same days share a run. Where days must be cut into several runs, steps are done one
-    after the other for all days first, so that no day is computed before its look-ahead. `apart`: each step alone.
+    """Steps with the same days share a run, each in the first that nothing it needs comes after. Where days must be cut into
+    several runs, steps are done one after the other for all days first, so that no day is computed before its look-ahead.
+    `apart`: each step alone.
     """
-    grouped: list[tuple[list[AnyStep], list[DayRange]]] = []
+    runs: list[_Run] = []
     for step in steps:
         ranges = [part for days in contiguous(stale[step.outputs[0]]) for part in _cut(days, most_days)]
         if not ranges:
             continue
+        needs = {*step.reads, *step.after}
+        after = max((place for place, run in enumerate(runs) if not needs.isdisjoint(run.tables)), default=0)
         alone = apart or len(ranges) > 1
-        if grouped and grouped[-1][1] == ranges and not alone:
-            grouped[-1][0].append(step)
+        shared = [] if alone else [run for run in runs[after:] if run.ranges == ranges and not run.alone]
+        if shared:
+            shared[0].steps.append(step)
         else:
-            grouped.append(([step], ranges))
-    return [Work(tuple(group), days) for group, ranges in grouped for days in ranges]
+            runs.append(_Run([step], ranges, alone))
+    return [Work(tuple(run.steps), days) for run in runs for days in run.ranges]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Steps that are done together for each of some ranges of days."""
+
+    steps: list[AnyStep]
+    ranges: list[DayRange]
+    alone: bool
+
+    @property
+    def tables(self) -> set[str]:
+        return {table for step in self.steps for table in step.outputs}
 
 
 def _cut(days: DayRange, most: int) -> list[DayRange]:
