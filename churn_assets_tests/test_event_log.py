@@ -49,7 +49,7 @@ from dagster._serdes import serialize_value
 from dagster_shared.record import as_dict
 
 from churn_assets.automation import sqlite_pool
-from churn_assets.automation.event_log import PooledSqliteEventLogStorage
+from churn_assets.automation.event_log import PooledSqliteEventLogStorage, changed_sources
 from churn_assets.automation.instance import ensure_instance
 from churn_assets.errors import ChurnError
 
@@ -296,15 +296,15 @@ def storage(tmp_path: Path) -> Iterator[PooledSqliteEventLogStorage]:
 def test_a_batch_that_fails_is_stored_one_by_one_and_no_row_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    stored, failed = stock.SqliteEventLogStorage.store_event, []
+    stored, failed = PooledSqliteEventLogStorage._store_asset_event, []
 
-    def fail_once(self: Any, event: EventLogEntry) -> None:
-        stored(self, event)
+    def fail_once(self: Any, connection: Any, event: EventLogEntry, event_id: int) -> None:
+        stored(self, connection, event, event_id)
         if event.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION and len(failed) == 0:
             failed.append(event)
             raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(stock.SqliteEventLogStorage, "store_event", fail_once)
+    monkeypatch.setattr(PooledSqliteEventLogStorage, "_store_asset_event", fail_once)
     with open_instance(tmp_path / "home", monkeypatch) as instance:
         assert materialize(GRAPH, instance=instance, tags=RANGE).success
         (run,) = runs_of(instance)
@@ -320,19 +320,124 @@ def test_a_batch_is_stored_whole_or_not_at_all(
     storage: PooledSqliteEventLogStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage.store_event(materialization("a", 0))
-    monkeypatch.setattr(storage, "_event_to_row", _raise_at("3", storage._event_to_row))
+    monkeypatch.setattr(storage, "_store_asset_event", _raise_at("4", storage._store_asset_event))
     with pytest.raises(RuntimeError):
         storage.store_event_batch([materialization(run, number) for number in range(1, 5) for run in ("a", "b")])
     assert counts(storage, "a", "b", "index") == [once("a", events=1), Counter(), once("a", events=1)]
 
 
-def _raise_at(partition: str, ask: Any) -> Any:
-    def row(event: EventLogEntry) -> Any:
+def _raise_at(partition: str, store: Any) -> Any:
+    def stored(connection: Any, event: EventLogEntry, event_id: int) -> None:
         if event.dagster_event and event.dagster_event.partition == partition:
             raise RuntimeError("no room")
-        return ask(event)
+        store(connection, event, event_id)
 
-    return row
+    return stored
+
+
+def evaluation(run_id: str, number: int, check: str = "even") -> EventLogEntry:
+    data = AssetCheckEvaluation(NUMBERS, check, passed=number % 2 == 0, metadata={}, partition=str(number))
+    event = DagsterEvent("ASSET_CHECK_EVALUATION", "job", event_specific_data=data, step_key="step")
+    return EventLogEntry(None, 10, "", run_id, time.time(), "step", "job", event)
+
+
+def checked(storage: stock.SqliteEventLogStorage) -> list[str]:
+    return sorted(str(record.partition) for record in storage.get_asset_check_execution_history(EVEN, limit=100))
+
+
+def test_results_of_checks_are_stored_with_what_follows_and_before_whatever_is_read(
+    storage: PooledSqliteEventLogStorage,
+) -> None:
+    elsewhere = stock.SqliteEventLogStorage(str(Path(storage.path_for_shard("index")).parent))
+    storage.store_event(evaluation("a", 0))
+    assert checked(elsewhere) == []
+    assert checked(storage) == checked(elsewhere) == ["0"]
+    storage.store_event(evaluation("a", 1))
+    storage.store_event(materialization("a", 0))
+    assert checked(elsewhere) == ["0", "1"]
+    storage.store_event(evaluation("b", 2))
+    storage.dispose()
+    assert checked(elsewhere) == ["0", "1", "2"]
+    assert len(elsewhere.get_records_for_run("b").records) == 1
+
+
+def test_results_that_cannot_be_stored_fail_what_asks_and_are_stored_the_next_time(
+    storage: PooledSqliteEventLogStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.store_event(evaluation("a", 0))
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "_store_evaluation", _raise_always)
+        with pytest.raises(RuntimeError):
+            storage.store_event(materialization("a", 1))
+    assert checked(storage) == ["0"]
+    assert len(storage.get_records_for_run("a").records) == 1
+
+
+def _raise_always(*_: Any) -> None:
+    raise RuntimeError("no room")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_does_not_store_the_results_that_its_parent_holds(storage: PooledSqliteEventLogStorage) -> None:
+    storage.store_event(evaluation("run", 0))
+    if (child := os.fork()) == 0:
+        failed = 1
+        try:
+            storage.store_event(evaluation("run", 1))
+            storage.dispose()
+            failed = 0
+        finally:
+            os._exit(failed)
+    assert os.waitpid(child, 0)[1] == 0
+    assert checked(storage) == ["0", "1"]
+
+
+def test_the_code_whose_effect_is_repeated_is_that_of_this_dagster() -> None:
+    assert changed_sources() == []
+
+
+def test_where_that_code_is_another_events_go_through_it_one_by_one(
+    oracle: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called, stored = [], stock.SqliteEventLogStorage.store_event
+
+    def another(self: Any, event: EventLogEntry) -> None:
+        called.append(event)
+        stored(self, event)
+
+    changed_sources.cache_clear()
+    try:
+        monkeypatch.setattr(stock.SqliteEventLogStorage, "store_event", another)
+        assert changed_sources() == ["SqliteEventLogStorage.store_event"]
+        ours = recorded(tmp_path / "home", monkeypatch, "ours")
+    finally:
+        changed_sources.cache_clear()
+    assert called
+    assert ours == oracle
+
+
+def test_the_files_of_runs_begin_as_the_stock_ones_whether_created_or_copied(
+    storage: PooledSqliteEventLogStorage, tmp_path: Path
+) -> None:
+    plain = stock.SqliteEventLogStorage(str(tmp_path / "stock"))
+    with plain.run_connection("run"):
+        pass
+    expected = _schema(plain, "run")
+    for run in ("created", "copied"):
+        storage.store_event(materialization(run, 0))
+        assert _schema(storage, run) == expected
+    assert [path.name for path in Path(storage.path_for_shard("run")).parent.iterdir() if ".db" not in path.name] == []
+    assert not [*Path(storage.path_for_shard("run")).parent.glob(".*")]
+
+
+def _schema(storage: stock.SqliteEventLogStorage, shard: str) -> list[Any]:
+    with sqlite3.connect(storage.path_for_shard(shard)) as connection:
+        tables = connection.execute("select sql from sqlite_master order by name").fetchall()
+        versions = connection.execute("select version_num from alembic_version").fetchall()
+        mode = connection.execute("pragma journal_mode").fetchall()
+    connection.close()
+    return [tables, versions, mode]
 
 
 def test_many_threads_lose_nothing(storage: PooledSqliteEventLogStorage) -> None:

@@ -9,6 +9,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import create_engine
@@ -42,6 +43,7 @@ class SqlitePool:
         self._open: OrderedDict[str, _Open] = OrderedDict()  # least recently used first
         self._created: dict[str, FileIdentity] = {}
         self._blocks: dict[str, Connection] = {}  # open transactions; only the holder of the lock looks here
+        self._new: bytes | None = None  # a file whose tables were just created, as all but the one always open begin
         self.lock = threading.RLock()
         _POOLS.add(self)
 
@@ -67,6 +69,8 @@ class SqlitePool:
 
     def _engine(self, name: str) -> Engine:
         file = _identity(self._path_of(name))  # else, after a delete, we would go on writing into an unlinked file
+        if file is None and self._new and name != self._always_open:
+            file = self._created[name] = _placed(self._new, Path(self._path_of(name)))
         kept = self._open.get(name)
         if kept and kept.file == file:
             self._open.move_to_end(name)
@@ -83,6 +87,8 @@ class SqlitePool:
         if file is None or self._created.get(name) != file:
             self._create_tables(engine)
             engine.dispose()  # of connections from before the file was made a WAL file
+            if file is None and name != self._always_open:
+                self._new = Path(self._path_of(name)).read_bytes()
             file = self._created[name] = _identity(self._path_of(name))
         self._open[name] = _Open(engine, file)
         idle = [other for other in self._open if other != self._always_open and other not in self._blocks]
@@ -99,6 +105,19 @@ def _set_pragmas(dbapi_connection: Any, _: Any) -> None:
     # Under WAL (which Dagster sets) NORMAL can never corrupt a file, and loses nothing when the process dies. It saves
     # an fsync per commit; a crash of the operating system may lose the last transactions, never half of one.
     dbapi_connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _placed(content: bytes, path: Path) -> FileIdentity:
+    """Make the file from `content`; gives None, and makes nothing, where somebody else has made it meanwhile."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(content)
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        return None
+    finally:
+        beside.unlink()
+    return _identity(str(path))
 
 
 def _identity(path: str) -> FileIdentity:
