@@ -105,7 +105,7 @@ def backfill(
     _free_what_killed_runs_keep(deployment)
     if not work.works and not (work.training_set and missing_training_set(deployment)):
         return report
-    with dagster_instance(deployment) as instance, listening(on_progress):
+    with dagster_instance(deployment) as instance, deployment.warehouse.keeping_open(), listening(on_progress):
 
         def done(assets: Sequence[str], tags: Mapping[str, str]) -> ExecuteInProcessResult:
             run_id = str(uuid.uuid4())

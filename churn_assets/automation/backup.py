@@ -26,8 +26,6 @@ def backup(deployment: Deployment, file: Path) -> int:
     if file.exists():
         raise ChurnError(f"{file} exists already; name another file, backups are not overwritten.")
     with deployment.warehouse.alone(), _beside(file) as copy:
-        with deployment.warehouse.reading():
-            pass  # Somebody who writes to it and is none of ours is waited for.
         partitions = _copied(deployment, deployment.warehouse.path, copy)
         copy.replace(file)
     return partitions

@@ -7,7 +7,7 @@ read-write even to read. Here an output is published in one transaction, and an 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,13 @@ class ChurnIOManager(DuckDBPandasIOManager):
 
     @contextmanager
     def yield_for_execution(self, context: InitResourceContext) -> Iterator[Any]:
-        """With a sign of life for as long as a run has this, which every run that publishes does."""
-        signs = SignsOfLife(Settings.load(self.data_dir).running_dir)
-        with (
-            signs.living(context.run.run_id) if context.run else nullcontext(),
-            super().yield_for_execution(context) as own,
-        ):
-            yield own
+        """With a sign of life, and the warehouse kept open, for as long as a run has this, which every run that publishes does."""
+        with ExitStack() as run:
+            if context.run:
+                settings = Settings.load(self.data_dir)
+                run.enter_context(SignsOfLife(settings.running_dir).living(context.run.run_id))
+                run.enter_context(Warehouse(Path(self.database)).keeping_open())
+            yield run.enter_context(super().yield_for_execution(context))
 
     def create_io_manager(self, context: Any) -> DbIOManager:
         settings = Settings.load(self.data_dir)
