@@ -17,10 +17,11 @@ from churn_assets_tests.bench.measure import GIBIBYTE, Benchmark, Result, Taken,
 from churn_assets_tests.bench.next_day import next_day, next_day_of_everything
 from churn_assets_tests.bench.store import REFERENCE, Store
 from churn_assets_tests.bench.tables import against_sql, against_textbook
-from churn_assets_tests.bench.whole_calendar import whole_calendar
+from churn_assets_tests.bench.whole_calendar import one_day, whole_calendar
 from churn_assets_tests.bench.wide import wide_declaration, wide_user_days
 
 BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
+    "day": one_day,
     "calendar": whole_calendar,
     "sql": against_sql,
     "textbook": against_textbook,
