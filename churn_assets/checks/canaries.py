@@ -6,7 +6,7 @@ days are added that never were. What is under test is the transform; the sample 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from churn_assets.product import Product
 from churn_assets.settings import Settings
 from churn_assets.transforms import user_features
 from churn_assets.transforms.feature_inputs import FeatureInputs
-from churn_assets.warehouse import Ledger, read_days
+from churn_assets.warehouse import read_days
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.reading import Bucket
 
@@ -147,38 +147,45 @@ def _no_outcome(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     return dict.fromkeys(days, Verdict(not any(figures.values()), figures))
 
 
-def _same_as_published(stored: Stored, days: DayRange, disturbed: Any) -> Mapping[date, Verdict]:
+def _same_as_published(stored: Stored, days: DayRange, disturbed: Callable[[_World], _World]) -> Mapping[date, Verdict]:
     """One verdict for all days: what is tried on the sampled ones is the code that made them all."""
     contract = stored.contracts["user_features"]
-    rows_compared = rows_not_as_published = rows_disturbed = 0
-    ledger = Ledger.read(stored.connection, ["user_features", "user_daily"])
-    sampled = list(_sampled(ledger, days))
-    for day in sampled:
-        published, world = _sample(stored, ledger, day)
-        alone, with_more = world.features(contract), disturbed(world).features(contract)
-        with_more = with_more[with_more["user_id"].isin(published["user_id"])].reset_index(drop=True)
-        rows_compared += len(published)
-        rows_not_as_published += _different_rows(published, alone)
-        rows_disturbed += _different_rows(alone, with_more)
+    samples = stored.once(("samples", days), lambda: [_sample(stored, day) for day in _sampled(stored, days)])
+    rows_disturbed = 0
+    for sample in samples:
+        with_more = disturbed(sample.world).features(contract)
+        with_more = with_more[with_more["user_id"].isin(sample.published["user_id"])].reset_index(drop=True)
+        rows_disturbed += _different_rows(sample.alone, with_more)
     figures = {
-        "sampled_days": ", ".join(map(str, sampled)),
-        "rows_compared": rows_compared,
-        "rows_not_as_published": rows_not_as_published,
+        "sampled_days": ", ".join(str(sample.world.day) for sample in samples),
+        "rows_compared": sum(len(sample.published) for sample in samples),
+        "rows_not_as_published": sum(_different_rows(sample.published, sample.alone) for sample in samples),
         "rows_disturbed": rows_disturbed,
     }
-    return dict.fromkeys(days, Verdict(not rows_not_as_published and not rows_disturbed, figures))
+    passed = not figures["rows_not_as_published"] and not rows_disturbed
+    return dict.fromkeys(days, Verdict(passed, figures))
 
 
-def _sampled(ledger: Ledger, days: DayRange) -> Iterator[date]:
-    there = [day for day in days if ledger.rows("user_features", day)]
+def _sampled(stored: Stored, days: DayRange) -> Iterator[date]:
+    published = stored.published("user_features")
+    there = [day for day in days if day in published and published[day].rows]
     at = np.unique(np.linspace(0, len(there) - 1, SAMPLED_DAYS).round().astype(int)) if there else ()
     return (there[position] for position in at)
 
 
-def _sample(stored: Stored, ledger: Ledger, day: date) -> tuple[pd.DataFrame, _World]:
-    """Published features of about SAMPLED_USERS users, and all that may have gone into them."""
+@dataclass(frozen=True)
+class _Sample:
+    """Some users' features of one day: as published, and as computed from what may have gone into them and nothing else."""
+
+    published: pd.DataFrame
+    world: _World
+    alone: pd.DataFrame
+
+
+def _sample(stored: Stored, day: date) -> _Sample:
+    """Of about SAMPLED_USERS users."""
     contract, start = stored.contracts["user_features"], stored.settings.calendar_start
-    count = -(-ledger.rows("user_features", day) // SAMPLED_USERS)
+    count = -(-stored.published("user_features")[day].rows // SAMPLED_USERS)
     for number in range(count):
         bucket = Bucket("user_id", contract.column("user_id").kind, number, count) if count > 1 else None
         published = read_days(stored.connection, contract, DayRange(day, day), bucket=bucket)
@@ -199,8 +206,9 @@ def _sample(stored: Stored, ledger: Ledger, day: date) -> tuple[pd.DataFrame, _W
     }
     if (events := frames.get("clean_events")) is not None:
         frames["clean_events"] = events[events["event_date"] <= pd.Timestamp(day)]
-    world = _World(day, frames, tuple(day for day in window if day in ledger.of("user_daily")), product)
-    return published.sort_values("user_id", ignore_index=True), world
+    there = stored.published("user_daily")
+    world = _World(day, frames, tuple(day for day in window if day in there), product)
+    return _Sample(published.sort_values("user_id", ignore_index=True), world, world.features(contract))
 
 
 def _made_up(stored: Stored, users: Any, days: tuple[date, ...]) -> dict[str, pd.DataFrame]:

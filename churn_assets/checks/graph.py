@@ -33,9 +33,9 @@ from churn_assets.checks.windows import warnings
 from churn_assets.contracts import contracts
 from churn_assets.errors import OlderDefinition
 from churn_assets.settings import Settings
-from churn_assets.warehouse import Ledger, Warehouse
+from churn_assets.warehouse import Warehouse
 from churn_assets.warehouse.definitions import stored_columns
-from churn_assets.warehouse.older import older_days, refuse_older
+from churn_assets.warehouse.older import of_an_older_definition
 from churn_assets.warehouse.retry import retried_when_busy
 
 
@@ -66,7 +66,7 @@ def verdicts(check: Check, stored: Stored, days: DayRange) -> dict[date, Verdict
     definition is not judged, nor is any while a table that the check reads besides holds such days.
     """
     try:
-        published = Ledger.read(stored.connection, [check.table]).of(check.table)
+        published = stored.published(check.table)
         older = _older(check, stored, days)
         waiting = dict.fromkeys(older, not_judged("the day is of an older definition, and waits for a backfill"))
         found = {**check.judge(stored, days), **waiting}
@@ -81,13 +81,12 @@ def verdicts(check: Check, stored: Stored, days: DayRange) -> dict[date, Verdict
 
 def _older(check: Check, stored: Stored, days: DayRange) -> Collection[date]:
     """Those of `days` whose partition is of an older definition. Raises OlderDefinition where nothing can be judged."""
-    contract = stored.contracts[check.table]
     for table in check.reads:
-        if table in stored.contracts:
-            refuse_older(stored.connection, stored.contracts[table])
-    older = older_days(stored.connection, contract)
+        if table in stored.contracts and (older := stored.older(table)):
+            raise of_an_older_definition(table, older)
+    older, contract = stored.older(check.table), stored.contracts[check.table]
     if older and not {*contract.column_names} <= stored_columns(stored.connection, contract.table).keys():
-        refuse_older(stored.connection, contract)
+        raise of_an_older_definition(check.table, older)
     return older.keys() & {*days}
 
 

@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from churn_assets.calendar import DayRange
 from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
-from churn_assets.warehouse import Ledger
 
 
 def metrics_invariants() -> list[Check]:
@@ -124,8 +123,7 @@ def _cohorts_recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]
         coalesce(published.users, 0) AS users_published, coalesce(grid.users, 0) AS users_counted,
         coalesce(published.active, 0) AS active_published, coalesce(active.users, 0) AS active_counted
     FROM days LEFT JOIN published USING (day) LEFT JOIN grid USING (day) LEFT JOIN active USING (day)"""
-    ledger = Ledger.read(stored.connection, ["user_daily", "user_day_grid"])
-    known = set(ledger.of("user_daily")) & set(ledger.of("user_day_grid"))
+    known = set(stored.published("user_daily")) & set(stored.published("user_day_grid"))
 
     def agrees(day: date, f: Mapping[str, int]) -> bool:
         if day.weekday() != 0:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import Contract
 from churn_assets.settings import Settings
+from churn_assets.warehouse import Ledger
+from churn_assets.warehouse.ledger import Published
+from churn_assets.warehouse.older import older_days
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,21 @@ class Stored:
     connection: duckdb.DuckDBPyConnection
     contracts: Mapping[str, Contract]
     settings: Settings
+    _known: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, name: Hashable, find: Callable[[], T]) -> T:
+        """What `find` gives, asked for once in the session, in which nothing changes."""
+        if name not in self._known:
+            self._known[name] = find()
+        return self._known[name]
+
+    def published(self, table: str) -> Mapping[date, Published]:
+        """The ledger's rows of the table, by day."""
+        return self.once(("published", table), lambda: Ledger.read(self.connection, [table]).of(table))
+
+    def older(self, table: str) -> Mapping[date, list[str]]:
+        """Published days of the table that are of an older definition, and the columns that they lack."""
+        return self.once(("older", table), lambda: older_days(self.connection, self.contracts[table]))
 
     def by_day(self, query: str, days: DayRange) -> dict[date, dict[str, Any]]:
         """Rows of `query` by their first column, a day. `$first` and `$last` are the days asked for."""

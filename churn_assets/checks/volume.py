@@ -13,7 +13,6 @@ from statistics import fmean
 from churn_assets.calendar import DayRange
 from churn_assets.checks.verdict import Check, Stored, Verdict, not_judged
 from churn_assets.settings import Settings, SourceName
-from churn_assets.warehouse import Ledger
 
 TRAILING_DAYS = 7
 FEWEST_DAYS = 4
@@ -79,7 +78,7 @@ def _slump(_: Stored, __: date, rows: int, usual: list[float]) -> Verdict:
 
 def _judged(stored: Stored, source: SourceName, days: DayRange, judge: Judge) -> Mapping[date, Verdict]:
     table = f"raw_{source}"
-    published = Ledger.read(stored.connection, [table]).of(table)
+    published = stored.published(table)
     counted = stored.by_day(
         f"SELECT landing_date, count(*) AS rows FROM churn.{table} WHERE landing_date BETWEEN $first AND $last GROUP BY 1",
         DayRange(days.first - timedelta(days=TRAILING_DAYS), days.last),

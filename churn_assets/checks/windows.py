@@ -10,7 +10,6 @@ from churn_assets.checks.verdict import Check, Stored, Verdict
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.feature_inputs import FeatureInputs
-from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.file_notes import drifted_columns
 
 
@@ -47,11 +46,10 @@ def complete_window(table: str, upstream: str, window: Window, settings: Setting
     """Days of the window a partition depends on that are not in (yet): it was computed from what is there."""
 
     def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
-        published = Ledger.read(stored.connection, [table, upstream])
-        there, end = published.of(upstream), settings.end_date or days.last + timedelta(days=window.ahead)
+        there, end = stored.published(upstream), settings.end_date or days.last + timedelta(days=window.ahead)
         absent = [day for day in window.of(days, settings.calendar_start) if day not in there and day <= end]
         verdicts = {}
-        for day in published.of(table):
+        for day in stored.published(table):
             if day in days:
                 needed = window.of(DayRange(day, day), settings.calendar_start)
                 missing = contiguous(d for d in absent if d in needed)

@@ -6,7 +6,7 @@ The table holds nulls or other things there, which must not pass for values. A b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
 import duckdb
@@ -85,10 +85,15 @@ def refuse_older(
 ) -> None:
     """Raise OlderDefinition where one of the published days does not serve the columns."""
     if older := older_days(connection, contract, columns, days):
-        raise OlderDefinition(
-            f"{contract.table} holds days of an older definition, {which_days(older)}: {lacked_columns(older)} there; "
-            "run 'churn-assets backfill' first."
-        )
+        raise of_an_older_definition(contract.table, older)
+
+
+def of_an_older_definition(table: str, older: Mapping[date, list[str]]) -> OlderDefinition:
+    """The refusal to read `older` days of the table, with what they lack."""
+    return OlderDefinition(
+        f"{table} holds days of an older definition, {which_days(older)}: {lacked_columns(older)} there; "
+        "run 'churn-assets backfill' first."
+    )
 
 
 def which_days(days: Iterable[date]) -> str:
@@ -99,7 +104,7 @@ def which_days(days: Iterable[date]) -> str:
     )
 
 
-def lacked_columns(older: dict[date, list[str]]) -> str:
+def lacked_columns(older: Mapping[date, list[str]]) -> str:
     """Which columns are missing, in words."""
     names = list(dict.fromkeys(name for lacking in older.values() for name in lacking))
     more = f" and {len(names) - MOST_SHOWN} more columns" if len(names) > MOST_SHOWN else ""
