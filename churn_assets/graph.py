@@ -6,11 +6,13 @@ Importing this reads no settings; `definitions.py` does, for the one deployment 
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 from dagster import BetaWarning, Definitions, PreviewWarning, in_process_executor
 
 from churn_assets.assets.baseline import build_baseline
 from churn_assets.assets.graph import build_assets
+from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_set import build_training_set
 from churn_assets.automation.alerts import failure_alert
@@ -36,7 +38,7 @@ def _definitions(deployment: Deployment) -> Definitions:
     settings = deployment.settings
     return Definitions(
         assets=[*build_assets(deployment), build_training_set(deployment), build_baseline(deployment)],
-        asset_checks=[*build_checks(settings), *build_training_set_checks(settings)],
+        asset_checks=[*build_checks(settings, partial(unsettled, deployment)), *build_training_set_checks(settings)],
         schedules=[daily_schedule(deployment), label_schedule(deployment)],
         sensors=[late_data_sensor(deployment), failure_alert()],
         resources={

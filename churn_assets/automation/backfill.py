@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
 from churn_assets.assets.training_step import missing_training_set
@@ -26,6 +28,7 @@ from churn_assets.errors import ChurnError, about_the_disk, names_ours
 from churn_assets.training import TrainingInputs
 from churn_assets.training.write import READS
 from churn_assets.warehouse import Ledger
+from churn_assets.warehouse.ledger import latest_of_runs
 from churn_assets.warehouse.progress import listening
 from churn_assets.warehouse.retry import NO_RETRY_TAG
 
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
 
 DUCKDB_INTERRUPTED = "RuntimeError: Query interrupted"
+MOST_ROUNDS = 10
+"""Of runs for what other processes moved on meanwhile. What is left then, the next backfill does."""
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -66,11 +71,12 @@ def planned(
     `asked` None: the whole calendar, and the training set, which is made of all days. With some days alone, or in a
     selection, it is made if it is selected.
     """
-    steps = [step for step in all_steps(deployment.settings) if tables is None or tables & set(step.outputs)]
-    days = calendar_days(deployment.settings) if asked is None else asked
-    todo = plan(deployment, steps, current_ledger(deployment), days, force=force, late_only=late_only)
+    steps = tuple(step for step in all_steps(deployment.settings) if tables is None or tables & set(step.outputs))
+    days = frozenset(calendar_days(deployment.settings) if asked is None else asked)
+    ledger, latest = _published(deployment)
+    todo = plan(deployment, steps, ledger, days, force=force, late_only=late_only)
     whole = asked is None if tables is None else TRAINING_SET in tables
-    return replace(todo, training_set=whole and not late_only)
+    return replace(todo, training_set=whole and not late_only, steps=steps, asked=days, latest=latest)
 
 
 def remaining(deployment: Deployment, work: Work, *, late_only: bool = False) -> tuple[Work, ...]:
@@ -79,10 +85,15 @@ def remaining(deployment: Deployment, work: Work, *, late_only: bool = False) ->
 
 
 def current_ledger(deployment: Deployment) -> Ledger:
+    return _published(deployment)[0]
+
+
+def _published(deployment: Deployment) -> tuple[Ledger, Mapping[str, datetime]]:
+    """What is published, and when each run published last."""
     if not deployment.settings.warehouse_path.exists():
-        return Ledger([])
+        return Ledger([]), {}
     with deployment.warehouse.reading() as connection:
-        return Ledger.read(connection)
+        return Ledger.read(connection), latest_of_runs(connection)
 
 
 def backfill(
@@ -118,24 +129,50 @@ def backfill(
                 report.failures += _failures(result, report)
             return result
 
-        for run in chain.from_iterable(map(narrowed, work.works)):
-            inputs = {table for step in run.steps for table in step.reads} - set(run.tables)
-            report.blocking += failing_blocking_checks(deployment, inputs, run.days)
-            if report.blocking:
+        def all_done(runs: Iterable[Work]) -> bool:
+            for run in runs:
+                inputs = {table for step in run.steps for table in step.reads} - set(run.tables)
+                report.blocking += failing_blocking_checks(deployment, inputs, run.days)
+                if report.blocking:
+                    return False
+                on_run(run)
+                result = done(run.tables, range_tags(run.days))
+                report.run_ids.append(result.run_id)
+                report.partitions += sum(event.is_step_materialization for event in result.all_events)
+                if not result.success:
+                    return False
+            return True
+
+        succeeded = all_done(chain.from_iterable(map(narrowed, work.works)))
+        for _ in range(MOST_ROUNDS):
+            if not succeeded or not (again := moved_on(deployment, work, report.run_ids)):
                 break
-            on_run(run)
-            result = done(run.tables, range_tags(run.days))
-            report.run_ids.append(result.run_id)
-            report.partitions += sum(event.is_step_materialization for event in result.all_events)
-            if not result.success:
-                break
-        else:
-            missing = missing_training_set(deployment) if work.training_set else None
-            if missing:
-                report.blocking += _failing_inputs(deployment, work, missing)
-            if missing and not report.blocking and done([TRAINING_SET], {}).success:
-                report.training_set = missing.version
+            succeeded = all_done(again)
+        missing = missing_training_set(deployment) if succeeded and work.training_set else None
+        if missing:
+            report.blocking += _failing_inputs(deployment, work, missing)
+        if missing and not report.blocking and done([TRAINING_SET], {}).success:
+            report.training_set = missing.version
     return report
+
+
+def moved_on(deployment: Deployment, work: Plan, run_ids: Collection[str]) -> tuple[Work, ...]:
+    """What is out of date after the runs of a plan because other processes published meanwhile what it was made from: among the
+    asked days, and where these runs reached.
+    """
+    if not work.works:
+        return ()
+    with deployment.warehouse.reading() as connection:
+        latest = latest_of_runs(connection)
+        if all(work.latest.get(run_id) == at for run_id, at in latest.items() if run_id not in run_ids):
+            return ()
+        ledger = Ledger.read(connection)
+    ours = {
+        table: {day for day, entry in ledger.of(table).items() if entry.run_id in run_ids}
+        for step in work.steps
+        for table in step.outputs
+    }
+    return plan(deployment, work.steps, ledger, work.asked, late_only=True, published_since=ours).works
 
 
 def _free_what_killed_runs_keep(deployment: Deployment) -> None:
@@ -166,7 +203,7 @@ def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days:
         return failing
     with deployment.warehouse.reading() as connection:
         ledger = Ledger.read(connection, {check.table for check in checks})
-        stored = Stored(connection, deployment.contracts, deployment.settings)
+        stored = Stored(connection, deployment.contracts, deployment.settings, partial(unsettled, deployment))
         for check in checks:
             if published := [day for day in days if day in ledger.of(check.table)]:
                 judged = verdicts(check, stored, DayRange(published[0], published[-1]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
 
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Deployment
@@ -48,6 +49,11 @@ class Plan:
     """
     training_set: bool = False
     """Whether the training set was asked for, which is made once after all runs, if what they publish makes a new one."""
+    steps: tuple[AnyStep, ...] = field(default=(), compare=False, repr=False)
+    asked: frozenset[date] = field(default=frozenset(), compare=False, repr=False)
+    """What it was made for."""
+    latest: Mapping[str, datetime] = field(default_factory=dict, compare=False, repr=False)
+    """When each run that was known then published last: to see what has moved on since."""
 
     @property
     def partitions(self) -> int:
@@ -62,6 +68,7 @@ def plan(
     *,
     force: bool = False,
     late_only: bool = False,
+    published_since: Mapping[str, Collection[date]] = MappingProxyType({}),
 ) -> Plan:
     """Work that brings `steps` up to date on the asked days, and on published days which that work touches.
 
@@ -71,7 +78,8 @@ def plan(
     nothing is computed, unless it was landed before and its files were taken away since.
 
     `late_only`: of published partitions alone, those whose inputs are others than they were published from. What was
-    never published, or was made by other code, is left to a backfill.
+    never published, or was made by other code, is left to a backfill. `published_since`, by table: days that were published a
+    moment ago; published partitions that have one in their window are looked at too.
     """
     undelivered = _undelivered(deployment, steps, asked)
     if late_only:
@@ -97,7 +105,12 @@ def plan(
                 published | wanted,
             )
         }
-        candidates = wanted | (touched & published)
+        reached = {
+            day
+            for table, window in step.reads.items()
+            for day in _touched(window, set(), set(published_since.get(table, ())), published)
+        }
+        candidates = wanted | reached | (touched & published)
         judged = _judged(deployment, step, ledger, seen, candidates, force=force)
         needed = {day for day in candidates if day in touched or judged[day].is_due(any_code=late_only)}
         if isinstance(step, LandingStep):

@@ -19,7 +19,7 @@ from dagster import (
 )
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
-from churn_assets.calendar import DayRange, daily_partitions
+from churn_assets.calendar import DayRange, contiguous, daily_partitions
 from churn_assets.checks.canaries import canaries
 from churn_assets.checks.drift import drift_checks
 from churn_assets.checks.expectations import expectation_checks
@@ -27,7 +27,7 @@ from churn_assets.checks.features import features_invariants
 from churn_assets.checks.invariants import invariants
 from churn_assets.checks.labels import labels_invariants
 from churn_assets.checks.metrics import metrics_invariants
-from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Verdict, not_judged
+from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Unsettled, Verdict, not_judged
 from churn_assets.checks.volume import volume_checks
 from churn_assets.checks.windows import warnings
 from churn_assets.contracts import contracts
@@ -37,6 +37,8 @@ from churn_assets.warehouse import Warehouse
 from churn_assets.warehouse.definitions import stored_columns
 from churn_assets.warehouse.older import of_an_older_definition
 from churn_assets.warehouse.retry import retried_when_busy
+
+MOVED_ON = "its inputs were published anew since, so it is out of date, and judged once it is computed again"
 
 
 def all_checks(settings: Settings) -> list[Check]:
@@ -54,22 +56,24 @@ def all_checks(settings: Settings) -> list[Check]:
     ]
 
 
-def build_checks(settings: Settings) -> list[AssetChecksDefinition]:
+def build_checks(settings: Settings, unsettled: Unsettled) -> list[AssetChecksDefinition]:
+    """One operation per table with all its checks."""
     by_table: dict[str, list[Check]] = {}
     for check in all_checks(settings):
         by_table.setdefault(check.table, []).append(check)
-    return [_checks_of(table, checks, settings) for table, checks in by_table.items()]
+    return [_checks_of(table, checks, settings, unsettled) for table, checks in by_table.items()]
 
 
 def verdicts(check: Check, stored: Stored, days: DayRange) -> dict[date, Verdict]:
     """A verdict for every day. A check that crashes, and one with nothing to look at, has not passed. A day of an older
-    definition is not judged, nor is any while a table that the check reads besides holds such days.
+    definition is not judged, nor is any while a table that the check reads besides holds such days. A day that would fail is
+    not judged where its inputs have moved on since it was published: it is out of date, and judged once it is computed again.
     """
     try:
         published = stored.published(check.table)
         older = _older(check, stored, days)
         waiting = dict.fromkeys(older, not_judged("the day is of an older definition, and waits for a backfill"))
-        found = {**check.judge(stored, days), **waiting}
+        found = {**_judged(check, stored, days), **waiting}
     except OlderDefinition as error:
         return dict.fromkeys(days, not_judged(str(error)))
     except Exception as error:
@@ -77,6 +81,18 @@ def verdicts(check: Check, stored: Stored, days: DayRange) -> dict[date, Verdict
         crashed = Verdict(False, {"why": f"the check itself failed with {type(error).__name__}"})
         return dict.fromkeys(days, crashed)
     return {day: found.get(day, NOTHING_TO_LOOK_AT) if day in published else NOTHING_TO_LOOK_AT for day in days}
+
+
+def _judged(check: Check, stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+    found = check.judge(stored, days)
+    if not check.reads or not any(verdict.failed for verdict in found.values()):
+        return found
+    if not (unsettled := {*stored.unsettled(stored.connection, check.table, check.reads, days)}):
+        return found
+    # Some checks judge all days by a few: those that are settled are judged by themselves.
+    settled = contiguous(day for day in days if day not in unsettled)
+    again = {day: verdict for span in settled for day, verdict in check.judge(stored, span).items()}
+    return {**again, **dict.fromkeys(unsettled, not_judged(MOVED_ON))}
 
 
 def _older(check: Check, stored: Stored, days: DayRange) -> Collection[date]:
@@ -90,7 +106,7 @@ def _older(check: Check, stored: Stored, days: DayRange) -> Collection[date]:
     return older.keys() & {*days}
 
 
-def _checks_of(table: str, checks: list[Check], settings: Settings) -> AssetChecksDefinition:
+def _checks_of(table: str, checks: list[Check], settings: Settings, unsettled: Unsettled) -> AssetChecksDefinition:
     partitions = daily_partitions(settings)
     specs = [
         AssetCheckSpec(
@@ -111,7 +127,7 @@ def _checks_of(table: str, checks: list[Check], settings: Settings) -> AssetChec
         targets = _targets(context, table, days)
         warehouse = Warehouse(settings.warehouse_path, settings.lock_timeout_seconds)
         with retried_when_busy(context.run.tags), warehouse.reading() as connection:
-            stored = Stored(connection, contracts(settings), settings)
+            stored = Stored(connection, contracts(settings), settings, unsettled)
             found = [(check, verdicts(check, stored, days)) for check in checks]
         for check, by_day in found:
             for day, verdict in by_day.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
@@ -17,6 +17,8 @@ from churn_assets.warehouse.ledger import Published
 from churn_assets.warehouse.older import older_days
 
 T = TypeVar("T")
+Unsettled = Callable[[duckdb.DuckDBPyConnection, str, Collection[str], DayRange], Collection[date]]
+"""Of a table, with those that a check reads beside it, and days: the unsettled ones."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Stored:
     connection: duckdb.DuckDBPyConnection
     contracts: Mapping[str, Contract]
     settings: Settings
+    unsettled: Unsettled = lambda *_: ()
+    """Days that are not to be judged, because their inputs, or what they are held against, moved on since they were published."""
     _known: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, name: Hashable, find: Callable[[], T]) -> T:

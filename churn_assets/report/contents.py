@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 
 import duckdb
 import pandas as pd
 
+from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import DayRange
 from churn_assets.checks.graph import all_checks, verdicts
@@ -119,7 +121,7 @@ def _warnings(
     deployment: Deployment, connection: duckdb.DuckDBPyConnection, ledger: Ledger, days: DayRange
 ) -> Iterator[Warned]:
     """Checks that stored data fails on published days, blocking ones first."""
-    stored = Stored(connection, deployment.contracts, deployment.settings)
+    stored = Stored(connection, deployment.contracts, deployment.settings, partial(unsettled, deployment))
     for check in all_checks(deployment.settings):
         published = ledger.of(check.table)
         failing = [day for day, v in verdicts(check, stored, days).items() if day in published and v.failed]

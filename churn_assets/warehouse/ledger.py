@@ -183,6 +183,13 @@ def _digest(table: str, day: date, content_hash: str) -> int:
     return int.from_bytes(blake2b(f"{table}|{day}|{content_hash}".encode(), digest_size=16).digest(), "big")
 
 
+def latest_of_runs(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """When each run published last, of what is published still; UTC."""
+    if not table_exists(connection, LEDGER):
+        return {}
+    return dict(connection.execute(f"SELECT run_id, max(published_at) FROM {LEDGER_TABLE} GROUP BY ALL").fetchall())
+
+
 def ensure_ledger(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the ledger, or give that of an older release its later columns.
 
