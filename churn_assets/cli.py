@@ -9,6 +9,7 @@ import click
 from churn_assets import __version__
 from churn_assets.commands.backfill import backfill
 from churn_assets.commands.backup import backup, restore
+from churn_assets.commands.data_docs import data_docs
 from churn_assets.commands.demo import demo
 from churn_assets.commands.erase import erase
 from churn_assets.commands.errors import OneSentenceGroup
@@ -32,6 +33,7 @@ COMMANDS = (
     status,
     verify,
     report,
+    data_docs,
     export,
     demo,
     backup,

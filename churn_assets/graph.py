@@ -20,6 +20,7 @@ from churn_assets.automation.schedules import daily_schedule, label_schedule
 from churn_assets.automation.sensors import late_data_sensor
 from churn_assets.checks.graph import build_checks
 from churn_assets.checks.training_set import build_training_set_checks
+from churn_assets.report.asset import build_report
 from churn_assets.settings import Settings
 from churn_assets.warehouse.io_manager import ChurnIOManager
 
@@ -37,7 +38,12 @@ def build_definitions(settings: Settings) -> Definitions:
 def _definitions(deployment: Deployment) -> Definitions:
     settings = deployment.settings
     return Definitions(
-        assets=[*build_assets(deployment), build_training_set(deployment), build_baseline(deployment)],
+        assets=[
+            *build_assets(deployment),
+            build_training_set(deployment),
+            build_baseline(deployment),
+            build_report(deployment),
+        ],
         asset_checks=[*build_checks(settings, partial(unsettled, deployment)), *build_training_set_checks(settings)],
         schedules=[daily_schedule(deployment), label_schedule(deployment)],
         sensors=[late_data_sensor(deployment), failure_alert()],

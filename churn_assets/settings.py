@@ -250,6 +250,10 @@ class Settings(BaseSettings):
     def reports_dir(self) -> Path:
         return self.data_dir / "reports"
 
+    @property
+    def data_docs_dir(self) -> Path:
+        return self.data_dir / "data_docs"
+
 
 def _with_given_values(product: Product, given: dict[str, Any]) -> Product:
     """The product with the labels that a deployment gives its attributes under `[sources.users]`."""

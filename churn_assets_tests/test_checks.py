@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -11,14 +13,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from dagster import AssetCheckKey, AssetKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from churn_assets.automation.backfill import dagster_instance, failing_blocking_checks, planned
 from churn_assets.calendar import DayRange
-from churn_assets.checks import expectations, graph
+from churn_assets.checks import graph
+from churn_assets.checks.expectations import validate
 from churn_assets.checks.features import recounted
 from churn_assets.checks.graph import all_checks, verdicts
 from churn_assets.checks.profile import Expectation
 from churn_assets.checks.verdict import Check, Stored, Verdict
+from churn_assets.report.data_docs import data_docs_context, validated
 from churn_assets.settings import Settings
 from e_learning import PRODUCT
 from worlds import (
@@ -28,6 +34,7 @@ from worlds import (
     days,
     deliver,
     deployment_of,
+    environment,
     hashes,
     query,
     run_plainly,
@@ -405,7 +412,7 @@ def test_a_check_without_a_verdict_for_a_day_does_not_pass_it(computed: Path) ->
     assert [verdict.passed for verdict in found.values()] == [False, False]
 
 
-# --- Great Expectations ---
+# --- expectations ---
 
 MINUTES = Expectation("minutes", "max(total_watch_minutes)", "at most a day of minutes", minimum=0, maximum=1440)
 
@@ -413,7 +420,7 @@ MINUTES = Expectation("minutes", "max(total_watch_minutes)", "at most a day of m
 @pytest.mark.parametrize(("figure", "passes"), [(0.0, True), (1440.0, True), (1441.0, False), (-1.0, False)])
 def test_a_figure_passes_within_its_limits_both_included(figure: float, passes: bool) -> None:
     profile = pd.DataFrame({"day": [pd.Timestamp(day(1))], "minutes": [figure]})
-    breaches = expectations.validate("user_daily", profile, [MINUTES])
+    breaches = validate(profile, [MINUTES])
     assert breaches == {pd.Timestamp(day(1)): set() if passes else {"minutes"}}
 
 
@@ -422,26 +429,57 @@ def test_a_figure_that_is_missing_or_infinite_is_a_breach(figure: float) -> None
     at_least = Expectation("minutes", "", "some", minimum=1)
     profile = pd.DataFrame({"day": pd.to_datetime([day(1), day(2)]), "minutes": [figure, 5.0]})
     suite = [at_least if math.isnan(figure) else MINUTES]
-    assert [bool(breach) for breach in expectations.validate("user_daily", profile, suite).values()] == [True, False]
+    assert [bool(breach) for breach in validate(profile, suite).values()] == [True, False]
 
 
-def test_an_expectation_whose_evaluation_fails_is_a_breach_on_every_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Failed:
-        exception_info = {"raised_exception": True}  # noqa: RUF012
-        success = True
-
-    monkeypatch.setattr(expectations, "_results", lambda *_: [Failed()])
-    profile = pd.DataFrame({"day": pd.to_datetime([day(1), day(2)]), "minutes": [1.0, 2.0]})
-    assert all(expectations.validate("user_daily", profile, [MINUTES]).values())
+LIMITS = st.none() | st.sampled_from([-1.0, 0.0, 0.05, 1.0, 3.0])
+FIGURES = st.sampled_from([-1.0, 0.0, -0.0, 0.05, 0.1, 1.0, 2.0, 3.0, 1e300, math.inf, -math.inf, math.nan])
 
 
-def test_great_expectations_stays_in_memory_and_calls_nobody(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(computed)
-    before = sorted(computed.iterdir())
-    judged(computed, "user_daily.expectations")
-    assert os.environ["GX_ANALYTICS_ENABLED"] == "False"
-    assert type(expectations._batch_definition().data_asset.datasource.data_context).__name__ == "EphemeralDataContext"
-    assert sorted(computed.iterdir()) == before
+@settings(max_examples=40)
+@given(
+    limits=st.lists(st.tuples(LIMITS, LIMITS).filter(lambda pair: pair != (None, None)), min_size=1, max_size=3),
+    rows=st.lists(st.tuples(FIGURES, FIGURES, FIGURES), min_size=1, max_size=6),
+)
+def test_our_answers_are_those_of_great_expectations(
+    limits: list[tuple[float | None, float | None]], rows: list[tuple[float, ...]]
+) -> None:
+    lows_first = [tuple(sorted(pair)) if None not in pair else pair for pair in limits]  # type: ignore[type-var]
+    suite = [
+        Expectation(f"figure_{at}", "", "within", minimum=low, maximum=high)
+        for at, (low, high) in enumerate(lows_first)
+    ]
+    profile = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=len(rows))})
+    for at, one in enumerate(suite):
+        profile[one.figure] = [row[at] for row in rows]
+    context = data_docs_context(Path(tempfile.gettempdir()) / "never written")
+    result = validated(context, context.data_sources.add_pandas("warehouse"), "table", profile, suite)
+    theirs: dict[pd.Timestamp, set[str]] = {at: set() for at in profile["day"]}
+    for each in result.results:
+        assert not each.exception_info.get("raised_exception")
+        for entry in each.result.get("unexpected_index_list") or ():
+            theirs[pd.Timestamp(entry["day"])].add(each.expectation_config.kwargs["column"])
+    assert validate(profile, suite) == theirs
+
+
+IMPORTED = """
+import sys
+from churn_assets.cli import main
+try:
+    main()
+finally:
+    heavy = ("great_expectations", "matplotlib")
+    print("imported:", *(name for name in heavy if name in sys.modules), file=sys.stderr)
+"""
+
+
+def test_a_backfill_needs_neither_great_expectations_nor_a_canvas(landed: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, "--data", landed, "backfill", str(day(1))],
+        capture_output=True, text=True, env=environment(), check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "imported:"
 
 
 # --- in Dagster ---

@@ -66,7 +66,7 @@ def test_help_names_every_command() -> None:
     shown = command("churn-assets", "--help", cwd=Path.cwd())
     assert shown.returncode == 0
     listed = shown.stdout.split("Commands:")[1]
-    assert re.findall(r"^  (\w+) ", listed, re.MULTILINE) == COMMANDS
+    assert re.findall(r"^  ([\w-]+) ", listed, re.MULTILINE) == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -80,7 +80,7 @@ def test_every_command_and_option_is_explained(name: str) -> None:
 def test_the_readme_names_every_command_and_no_other() -> None:
     text = README.read_text(encoding="utf-8")
     section = text.split("## Commands")[1].split("\n## ")[0]
-    assert sorted(set(re.findall(r"`?churn-assets (\w+)", section))) == COMMANDS
+    assert sorted(set(re.findall(r"`?churn-assets ([\w-]+)", section))) == COMMANDS
 
 
 def test_the_version_is_the_packages() -> None:

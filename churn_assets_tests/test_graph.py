@@ -20,6 +20,7 @@ from churn_assets.automation.verify import verify
 from churn_assets.calendar import LONGEST_HISTORY_DAYS, DayRange
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.graph import build_definitions
+from churn_assets.report.asset import CHURN_REPORT
 from churn_assets.settings import Settings
 from churn_assets.warehouse import io_manager
 from worlds import (
@@ -45,6 +46,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 
 
 # --- the world these tests stand on is not a trivial one ---
+
+STORED_NOWHERE = (CHURN_BASELINE, CHURN_REPORT)
+"""Assets of which figures and pictures are shown, and no table is made."""
 
 
 def test_the_small_world_has_late_events_plan_changes_and_rows_of_every_fate(computed: Path) -> None:
@@ -197,11 +201,11 @@ def test_the_definitions_load(definitions: Definitions) -> None:
 
 def test_every_asset_has_a_description_owner_kinds_group_and_code_version(definitions: Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    assert len(graph.get_all_asset_keys()) == 18 + len([TRAINING_SET, CHURN_BASELINE])
+    assert len(graph.get_all_asset_keys()) == 18 + len([TRAINING_SET, *STORED_NOWHERE])
     for key in graph.get_all_asset_keys():
         spec = graph.get(key)
         assert spec.description and "Key: " in spec.description and "Partition: " in spec.description
-        stored_in = {"duckdb"} if key != AssetKey(CHURN_BASELINE) else set()
+        stored_in = {"duckdb"} if key.to_user_string() not in STORED_NOWHERE else set()
         assert spec.owners and spec.kinds >= {"pandas", *stored_in}
         assert spec.group_name in {"landing", "cleaned", "user_days", "metrics", "learning"}
         assert spec.code_version and len(spec.code_version) == 12
@@ -211,7 +215,7 @@ def test_every_asset_shows_each_column_of_its_contract_with_type_and_description
     graph = definitions.resolve_asset_graph()
     deployment = Deployment(settings_of_the_calendar())
     contracts = {**deployment.contracts, TRAINING_SET: contract_now(deployment)}
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*contracts, CHURN_BASELINE}
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*contracts, *STORED_NOWHERE}
     for table, contract in contracts.items():
         schema = graph.get(AssetKey(table)).metadata["dagster/column_schema"].value
         assert [column.name for column in schema.columns] == contract.column_names

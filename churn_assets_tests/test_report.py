@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, AssetRecordsFilter, MarkdownMetadataValue
+from dagster import AssetKey, AssetMaterialization, DagsterInstance, MarkdownMetadataValue
 from PIL import Image
 
 from churn_assets.automation.backfill import dagster_instance
+from churn_assets.checks.profile import expectations
+from churn_assets.graph import build_definitions
 from churn_assets.report import gather, page, write_report
+from churn_assets.report.asset import CHURN_REPORT
+from churn_assets.report.data_docs import write_data_docs
 from test_cli import churn, said
-from worlds import DAYS, day, days, deployment_of, query, run_with_dagster, tamper
+from worlds import DAYS, day, days, deployment_of, query, run_plainly, run_with_dagster, tamper
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -117,20 +122,73 @@ def test_checks_that_fail_are_named_with_their_days(computed: Path) -> None:
     assert "1 of them should stop a release" in page(gather(deployment_of(computed)), {})
 
 
-def test_the_last_day_of_a_run_carries_the_pictures_and_no_other_day_does(landed: Path) -> None:
+def materialized_report(data: Path) -> AssetMaterialization:
+    key = AssetKey(CHURN_REPORT)
+    job = build_definitions(deployment_of(data).settings).get_repository_def().get_implicit_job_def_for_assets([key])
+    assert job is not None
+    with DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, asset_selection=[key])
+    (event,) = result.get_asset_materialization_events()
+    return event.materialization
+
+
+def test_the_asset_writes_the_same_page_and_carries_the_pictures(computed: Path) -> None:
+    metadata = materialized_report(computed).metadata
+    assert set(metadata) == {"page", "active_users", "growth_accounting", "retention"}
+    shown = [value.md_str or "" for value in metadata.values() if isinstance(value, MarkdownMetadataValue)]
+    assert len(shown) == 3 and all("](data:image/png;base64," in text and len(text) < 60_000 for text in shown)
+    assert metadata["page"].value == "reports/report.html"
+    page = computed / "reports" / "report.html"
+    before = page.read_bytes()
+    write_report(deployment_of(computed), page.parent)
+    assert page.read_bytes() == before
+
+
+def test_no_run_over_tables_draws_a_picture(landed: Path) -> None:
     assert run_with_dagster(landed, days(1, 8)).succeeded
-    expected = {"growth_daily": {"active_users", "growth_accounting"}, "retention_cohorts": {"retention"}}
     with dagster_instance(deployment_of(landed)) as instance:
-        for table, names in expected.items():
-            for at in (day(7), day(8)):
-                record = instance.fetch_materializations(
-                    AssetRecordsFilter(asset_key=AssetKey(table), asset_partitions=[str(at)]), limit=1
-                ).records[0]
+        for table in ("growth_daily", "retention_cohorts"):
+            for record in instance.fetch_materializations(AssetKey(table), limit=10).records:
                 assert record.asset_materialization
-                shown = {
-                    name: value.md_str or ""
-                    for name, value in record.asset_materialization.metadata.items()
-                    if isinstance(value, MarkdownMetadataValue)
-                }
-                assert set(shown) == (names if at == day(8) else set())
-                assert all("](data:image/png;base64," in text and len(text) < 60_000 for text in shown.values())
+                values = record.asset_materialization.metadata.values()
+                assert not any(isinstance(value, MarkdownMetadataValue) for value in values)
+
+
+@pytest.mark.parametrize("asset", ["churn_report", "churn_report,churn_baseline"])
+def test_a_backfill_makes_no_report_and_says_how(landed: Path, asset: str) -> None:
+    refused = said(churn(landed, "backfill", "--select", asset))
+    assert "is made by 'dagster asset materialize" in refused
+
+
+# --- Data Docs ---
+
+
+def test_data_docs_have_a_page_for_each_table_and_mark_what_breached(computed: Path) -> None:
+    done = churn(computed, "data-docs")
+    assert done.returncode == 0, done.stderr
+    site = computed / "data_docs"
+    assert done.stdout.strip() == f"{site / 'index.html'}: open it in a browser."
+    pages = {path.stem for path in (site / "expectations").glob("*.html")}
+    assert pages == set(expectations(deployment_of(computed).settings))
+    (odd,) = site.rglob("validations/unmatched_events/**/*.html")
+    (fine,) = site.rglob("validations/feature_catalogue/**/*.html")
+    assert ["></i> Failed" in path.read_text() for path in (odd, fine)] == [True, False]
+    assert "every event finds its user-day" in (site / "expectations" / "unmatched_events.html").read_text()
+
+
+def test_data_docs_are_written_anew_and_leave_nothing_beside(computed: Path, tmp_path: Path) -> None:
+    site = tmp_path / "docs"
+    assert write_data_docs(deployment_of(computed), site) == site / "index.html"
+    (site / "old.html").write_text("from before")
+    before = sorted(computed.rglob("*"))
+    write_data_docs(deployment_of(computed), site)
+    assert not (site / "old.html").exists()
+    assert [path.name for path in tmp_path.iterdir() if path != computed] == ["docs"]
+    assert sorted(computed.rglob("*")) == before and os.environ["GX_ANALYTICS_ENABLED"] == "False"
+
+
+def test_of_nothing_there_are_no_data_docs(landed: Path) -> None:
+    run_plainly(landed, days(1, 1))
+    tamper(landed, "DELETE FROM churn.publish_ledger")
+    assert said(churn(landed, "data-docs")) == "Nothing is published yet; run 'churn-assets backfill' first."
+    assert not (landed / "data_docs").exists()

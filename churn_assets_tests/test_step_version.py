@@ -130,7 +130,6 @@ def test_each_part_that_decides_a_result_moves_the_version(part: dict[str, Any])
         {"sized_by": "clean_events"},
         {"beyond": 0.5},
         {"after": ("clean_users",)},
-        {"pictures": lambda _: {}},
         {"notes": lambda _: {}},
         {"about": "clean_users"},
         {"outcome": "is_active"},

@@ -133,7 +133,7 @@ def browser(server: Webserver, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_the_graph_shows_every_table(browser: Browser, server: Webserver, data: Path) -> None:
     assets = server.assets()
-    assert set(assets) == {*Deployment(Settings.load(data)).contracts, TRAINING_SET, "churn_baseline"}
+    assert set(assets) == {*Deployment(Settings.load(data)).contracts, TRAINING_SET, "churn_baseline", "churn_report"}
     groups = ",".join(sorted({f"global%40global%3A{group}" for group in assets.values()}))
     browser.open(f"/asset-groups?expanded={groups}", height=1600)
     wait_until(lambda: all(named_in(name, browser.text().splitlines()) for name in assets), PAGE_SECONDS, browser.text)
@@ -176,11 +176,16 @@ def test_the_overview_shows_what_each_column_means(browser: Browser, data: Path)
 
 
 IMAGE_IS_DRAWN = """const image = document.querySelector('img[src^="data:image/png;base64,"]');
+    for (let box = image; box; box = box.parentElement) if (getComputedStyle(box).opacity < 1) return false;
     return image !== null && image.naturalWidth > 300"""
 
 
-def test_the_last_day_of_a_run_shows_its_pictures(browser: Browser, calendar: DayRange) -> None:
-    browser.open(f"/assets/growth_daily?view=partitions&partition={calendar.last}", height=1120)
+def test_the_report_shows_its_pictures(browser: Browser, data: Path) -> None:
+    own = {"CHURN_DATA_DIR": str(data), "DAGSTER_HOME": str(data / "dagster_home")}
+    materialize = ("dagster", "asset", "materialize", "-m", "churn_assets.definitions", "--select", "churn_report")
+    made = worlds.command(*materialize, cwd=data.parent, variables=own)
+    assert made.returncode == 0, made.stderr
+    browser.open("/assets/churn_report?view=events", height=1120)
     browser.waits_for("active_users", "growth_accounting")
     browser.driver.find_element("xpath", "//*[contains(text(), 'Show Markdown')]").click()
     wait_until(lambda: bool(browser.driver.execute_script(IMAGE_IS_DRAWN)), PAGE_SECONDS, browser.text)

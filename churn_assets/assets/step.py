@@ -20,13 +20,12 @@ from churn_assets.assets.code_version import code_and_reads, column_versions, di
 from churn_assets.calendar import DayRange, RowCounts, Window
 from churn_assets.contracts import Contract, contracts
 from churn_assets.errors import ChurnError
-from churn_assets.figures import Picture
 from churn_assets.settings import Settings, SourceName
 from churn_assets.warehouse import Ledger, Publication, Warehouse, read_days
 from churn_assets.warehouse.definitions import Definition
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.ledger import Need
-from churn_assets.warehouse.older import lacked_columns, older_days
+from churn_assets.warehouse.older import lacked_columns
 from churn_assets.warehouse.reading import Bucket
 from churn_assets.warehouse.selection import Selection, views
 from churn_assets.warehouse.signs_of_life import SignsOfLife
@@ -35,7 +34,6 @@ LONGEST_START_DAYS = 7
 """So long may a calendar without an end begin without a user."""
 Notes = Callable[[Mapping[str, list[pd.DataFrame]]], Mapping[date, Mapping[str, Any]]]
 Combine = Callable[[list[pd.DataFrame]], pd.DataFrame]
-Draw = Callable[[pd.DataFrame], Mapping[str, Picture]]
 Declared = Mapping[str, Mapping[str, Any]]
 """Of some tables' columns what was declared: all that decides a column's values besides the code that makes all of them."""
 
@@ -99,8 +97,6 @@ class Step:
     combine: Mapping[str, Combine] = field(default_factory=dict)
     notes: Notes | None = None
     """What the by-products say of each day of the first output."""
-    pictures: Draw | None = None
-    """Draws the first output's rows up to the last day of a run; shown on that day alone."""
     about: str | None = None
     """Table without a single row of which, in the whole calendar, there is nothing to compute."""
     outcome: str | None = None
@@ -204,13 +200,7 @@ class Step:
                         yield partial(computed, partial(_given, load(connection)), block.days)
 
         def notes() -> Mapping[date, Mapping[str, Any]]:
-            notes = dict(self.notes(collected)) if self.notes else {}
-            if self.pictures:
-                with deployment.warehouse.reading() as connection:
-                    drawn = DayRange(deployment.settings.calendar_start, days.last)
-                    rows = read_days(connection, main, drawn, without=older_days(connection, main))
-                notes[days.last] = {**notes.get(days.last, {}), **self.pictures(rows)}
-            return notes
+            return self.notes(collected) if self.notes else {}
 
         def published(contract: Contract, rows: Iterable[Any], **more: Any) -> Publication:
             return Publication(

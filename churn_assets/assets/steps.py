@@ -13,7 +13,6 @@ from churn_assets.assets.step import Step
 from churn_assets.assets.wiring import AnyStep, wired
 from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
-from churn_assets.figures import growth_pictures, retention_pictures
 from churn_assets.product import Attribute, Product
 from churn_assets.product.columns import FeatureColumn
 from churn_assets.product.parts import for_days, for_features
@@ -142,7 +141,6 @@ def _growth_daily() -> Step:
         ),
         sized_by="user_daily",
         bucket_by=None,
-        pictures=growth_pictures,
     )
 
 
@@ -166,7 +164,6 @@ def _retention_cohorts() -> Step:
         ),
         sized_by="user_day_grid",
         bucket_by=None,
-        pictures=retention_pictures,
     )
 
 

@@ -6,6 +6,7 @@ end in the same state. docs/erasure.md says what is erased, and what is not ours
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,7 +164,8 @@ def erase_copies(deployment: Deployment, found: Found) -> None:
 
 
 def renew_report(deployment: Deployment, found: Found) -> None:
-    """Its figures and pictures count the user. Where none can be made now, there is none."""
+    """Its figures and pictures count the user. Where none can be made now, there is none. Data Docs are made when asked for."""
+    shutil.rmtree(deployment.settings.data_docs_dir, ignore_errors=True)
     folder = deployment.settings.reports_dir
     if (folder / PAGE).exists():
         try:

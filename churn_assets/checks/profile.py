@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,6 +25,14 @@ class Expectation:
     minimum: float | None = None
     maximum: float | None = None
     names: str | None = None
+
+    def holds(self, figure: float) -> bool:
+        """Whether the figure lies within the limits, both included. One that is missing (NaN) does not."""
+        return (
+            not math.isnan(figure)
+            and (self.minimum is None or figure >= self.minimum)
+            and (self.maximum is None or figure <= self.maximum)
+        )
 
 
 def _none(figure: str, condition: str, meaning: str, names: str | None = None) -> Expectation:

@@ -78,6 +78,7 @@ def _selected(definitions: Definitions, select: str) -> set[str]:
     from dagster import AssetSelection
 
     from churn_assets.assets.baseline import CHURN_BASELINE
+    from churn_assets.report.asset import CHURN_REPORT
 
     try:
         graph = definitions.get_repository_def().asset_graph
@@ -85,9 +86,10 @@ def _selected(definitions: Definitions, select: str) -> set[str]:
     except Exception as error:
         raise ChurnError(f"'{select}' is no selection of this graph's assets; see 'dagster asset list'.") from error
     names = {key.to_user_string() for key in found}
-    if names == {CHURN_BASELINE}:
+    if names and names <= {CHURN_BASELINE, CHURN_REPORT}:
+        one = min(names)
         raise ChurnError(
-            f"A backfill makes tables and training sets; {CHURN_BASELINE} is made by 'dagster asset materialize "
-            f"-m churn_assets.definitions --select {CHURN_BASELINE}'."
+            f"A backfill makes tables and training sets; {one} is made by 'dagster asset materialize "
+            f"-m churn_assets.definitions --select {one}'."
         )
     return names
