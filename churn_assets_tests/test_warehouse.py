@@ -621,6 +621,42 @@ def held_by_another_process(path: Path, seconds: float, *, read_only: bool) -> I
         child.kill()
 
 
+# -- the order of rows -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ahead", "last"), [(0, [*WEEK]), (1, [*WEEK][-2:]), (2, [*WEEK][-3:]), (len(WEEK), [*WEEK])], ids=str)
+def test_rows_of_days_that_will_be_computed_again_lie_behind_all_others(
+    warehouse: Warehouse, ahead: int, last: list[date]
+) -> None:
+    """Each block holds some ids of every day, as the blocks of a table that is made by groups of users."""
+    blocks = [
+        pd.concat([readings(5, day=at, first_id=1000 * at.day + 10 * number) for at in WEEK], ignore_index=True)
+        for number in range(3)
+    ]
+    landed = {"events": Window(back=3), "users": Window(ahead=ahead)}
+    with warehouse.writing() as connection:
+        publish(connection, replace(publication(*blocks, days=WEEK), landed=landed))
+    with warehouse.reading() as connection:
+        stored = [
+            at for (at,) in connection.execute(f"SELECT day FROM churn.{CONTRACT.table} ORDER BY rowid").fetchall()
+        ]
+        assert not connection.execute("FROM duckdb_tables() WHERE temporary").fetchall()
+    assert len(stored) == 3 * 5 * len(WEEK) and len(verified(warehouse)) == len(WEEK)
+    if len(last) < len(WEEK):
+        assert set(stored[-3 * 5 * len(last) :]) == set(last)
+    else:
+        assert stored == [at for block in blocks for at in block["day"].dt.date]
+
+
+def test_a_block_that_is_refused_leaves_no_row_aside(warehouse: Warehouse) -> None:
+    good, bad = readings(5, day=WEEK.last, first_id=1), readings(5, day=WEEK.last, first_id=-100)
+    late = replace(publication(good, bad, days=WEEK), landed={"events": Window(ahead=1)})
+    with pytest.raises(ChurnError), warehouse.writing() as connection:
+        publish(connection, late)
+    put(warehouse, readings(3, day=WEEK.last), days=WEEK)
+    assert len(held(warehouse)) == 3
+
+
 def test_a_write_waits_for_a_foreign_reader(warehouse: Warehouse) -> None:
     put(warehouse, readings(note=OLD))
     with held_by_another_process(warehouse.path, 0.8, read_only=True):

@@ -192,4 +192,4 @@ def record_definition(connection: duckdb.DuckDBPyConnection, table: str, definit
         return
     columns = [dict(zip(Defined.__dataclass_fields__, astuple(column), strict=True)) for column in definition.columns]
     row = {"definition": definition.id, "table_name": table, "columns": columns}
-    insert_by_name(connection, DEFINITIONS, pa.Table.from_pylist([row], _ROWS))
+    insert_by_name(connection, DEFINITIONS_TABLE, pa.Table.from_pylist([row], _ROWS))

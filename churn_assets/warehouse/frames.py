@@ -76,8 +76,12 @@ def create_table(contract: Contract) -> str:
     """The table's DDL. Keys are the gate's business: an index would cost more than the check. So are nulls: a column that
     is added to a table in place is null on the days published before, whatever its contract says of the others.
     """
-    columns = ", ".join(f"{quoted(c.name)} {c.kind.duckdb_type}" for c in contract.columns)
-    return f"CREATE TABLE IF NOT EXISTS {qualified(contract.table)} ({columns})"
+    return f"CREATE TABLE IF NOT EXISTS {qualified(contract.table)} ({columns_ddl(contract)})"
+
+
+def columns_ddl(contract: Contract) -> str:
+    """Names and types of the columns, as DDL."""
+    return ", ".join(f"{quoted(c.name)} {c.kind.duckdb_type}" for c in contract.columns)
 
 
 def to_arrow(contract: Contract, frame: pd.DataFrame) -> pa.Table:
@@ -85,14 +89,13 @@ def to_arrow(contract: Contract, frame: pd.DataFrame) -> pa.Table:
     return pa.table({column.name: _to_arrow(column, frame[column.name]) for column in contract.columns})
 
 
-def insert_by_name(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    """Append `rows` to a table of ours, each column to that of its name.
+def insert_by_name(connection: duckdb.DuckDBPyConnection, into: str, rows: pa.Table) -> None:
+    """Append `rows` to a table, named as SQL, each column to that of its name.
 
     Not through a name that DuckDB looks up among Python's variables, which it does only with access to files and all else;
     nor registered with the connection, which would keep every block in memory until the transaction ends.
     """
     if len(rows):
-        into = qualified(table)
         columns = [duckdb.ColumnExpression(name) for name in connection.table(into).columns]
         connection.from_arrow(rows).select(*columns).insert_into(into)
 

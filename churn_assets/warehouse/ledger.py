@@ -225,5 +225,5 @@ def record(connection: duckdb.DuckDBPyConnection, table: str, days: DayRange, en
         }
         for entry in entries
     ]
-    insert_by_name(connection, LEDGER, pa.Table.from_pylist(rows, _ROWS))
+    insert_by_name(connection, LEDGER_TABLE, pa.Table.from_pylist(rows, _ROWS))
     return now

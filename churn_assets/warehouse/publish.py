@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import duckdb
-import pandas as pd
-import pyarrow as pa
 
 from churn_assets.calendar import DayRange, Window
 from churn_assets.contracts import Contract
@@ -20,17 +17,16 @@ from churn_assets.warehouse.arrivals import LandedFiles, record_arrivals
 from churn_assets.warehouse.change import change_in_place
 from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.definitions import Definition, record_definition
-from churn_assets.warehouse.frames import insert_by_name, qualified, quoted, run, to_arrow
+from churn_assets.warehouse.frames import qualified, quoted, run
 from churn_assets.warehouse.gate import admit
 from churn_assets.warehouse.ledger import Ledger, Published, record
 from churn_assets.warehouse.progress import tell
 from churn_assets.warehouse.restatements import record_restatements, replaced_by
 from churn_assets.warehouse.selection import Selection
+from churn_assets.warehouse.storing import Block, stored_behind
 
 InputHashes = Callable[[duckdb.DuckDBPyConnection], Mapping[date, str]]
 """Hash of the inputs of each day, asked inside the transaction after the last block."""
-Block = pd.DataFrame | Callable[[], pd.DataFrame]
-"""Rows, or a function that computes them without the warehouse: it is called while the block before is being stored."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
     delete_days(connection, contract, days)
     hashes = PartitionHashes(contract, publication.views)
     shown = 0
-    for block in _stored_behind(connection, contract, publication.blocks):
+    for block in stored_behind(connection, contract, publication.blocks, _computed_again(publication)):
         admit(contract, block, days)
         hashes.add(block)
         tell(contract.table, hashes.partitions - shown)
@@ -102,6 +98,14 @@ def publish(connection: duckdb.DuckDBPyConnection, publication: Publication) -> 
     return entries
 
 
+def _computed_again(publication: Publication) -> DayRange | None:
+    """The last of its days, which a landing day to come computes again; None where it computes none or all of them again."""
+    ahead = max((window.ahead for window in publication.landed.values()), default=0)
+    days = publication.days
+    first = max(days.first, days.last - timedelta(days=ahead))
+    return DayRange(first, days.last) if ahead and days.first < first else None
+
+
 def delete_days(connection: duckdb.DuckDBPyConnection, contract: Contract, days: DayRange) -> None:
     run(
         connection,
@@ -123,24 +127,3 @@ def _refuse_repeats(connection: duckdb.DuckDBPyConnection, contract: Contract, d
             f"{contract.table} ({day}) was not published: {repeated} rows repeat the key ({', '.join(contract.key)}) "
             "of another block."
         )
-
-
-def _stored_behind(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, blocks: Iterable[Block]
-) -> Iterator[pd.DataFrame]:
-    """Each block as a frame, for the caller to judge; once judged it is stored, while the next one is computed.
-
-    Storing takes as long as computing and leaves Python alone. The connection is never used by two threads at a time:
-    the next block is asked for, which may read from the warehouse, before the storing of the last begins.
-    """
-    judged: pa.Table | None = None
-    with ThreadPoolExecutor(1, "storing") as storing:
-        for block in blocks:
-            stored: Future[None] | None = judged and storing.submit(insert_by_name, connection, contract.table, judged)
-            frame = block() if callable(block) else block
-            yield frame
-            judged = to_arrow(contract, frame)
-            if stored:
-                stored.result()
-    if judged:
-        insert_by_name(connection, contract.table, judged)

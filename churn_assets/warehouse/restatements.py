@@ -131,7 +131,7 @@ def record_restatements(
         for entry in restated
     ]
     run(connection, RESTATEMENTS_DDL)
-    insert_by_name(connection, RESTATEMENTS, pa.Table.from_pylist(rows, _ROWS))
+    insert_by_name(connection, RESTATEMENTS_TABLE, pa.Table.from_pylist(rows, _ROWS))
 
 
 def _compared(
