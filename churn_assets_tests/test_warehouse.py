@@ -624,7 +624,9 @@ def held_by_another_process(path: Path, seconds: float, *, read_only: bool) -> I
 # -- the order of rows -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ahead", "last"), [(0, [*WEEK]), (1, [*WEEK][-2:]), (2, [*WEEK][-3:]), (len(WEEK), [*WEEK])], ids=str)
+@pytest.mark.parametrize(
+    ("ahead", "last"), [(0, [*WEEK]), (1, [*WEEK][-2:]), (2, [*WEEK][-3:]), (len(WEEK), [*WEEK])], ids=str
+)
 def test_rows_of_days_that_will_be_computed_again_lie_behind_all_others(
     warehouse: Warehouse, ahead: int, last: list[date]
 ) -> None:

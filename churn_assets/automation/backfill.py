@@ -25,7 +25,6 @@ from churn_assets.calendar import DayRange, calendar_days
 from churn_assets.checks.verdict import Stored
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.errors import ChurnError, about_the_disk, names_ours
-from churn_assets.training import TrainingInputs
 from churn_assets.training.write import READS
 from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.ledger import latest_of_runs
@@ -52,6 +51,8 @@ class Report:
     run_ids: list[str] = field(default_factory=list)
     training_set: str | None = None
     """The version that was made."""
+    checked: dict[str, set[date]] = field(default_factory=dict)
+    """The days of each table that were computed and have passed their blocking checks."""
 
     @property
     def succeeded(self) -> bool:
@@ -132,7 +133,7 @@ def backfill(
         def all_done(runs: Iterable[Work]) -> bool:
             for run in runs:
                 inputs = {table for step in run.steps for table in step.reads} - set(run.tables)
-                report.blocking += failing_blocking_checks(deployment, inputs, run.days)
+                report.blocking += failing_unchecked(deployment, inputs, run.days, report)
                 if report.blocking:
                     return False
                 on_run(run)
@@ -141,6 +142,8 @@ def backfill(
                 report.partitions += sum(event.is_step_materialization for event in result.all_events)
                 if not result.success:
                     return False
+                for table in run.tables:
+                    report.checked.setdefault(table, set()).update(run.days)
             return True
 
         succeeded = all_done(chain.from_iterable(map(narrowed, work.works)))
@@ -150,7 +153,8 @@ def backfill(
             succeeded = all_done(again)
         missing = missing_training_set(deployment) if succeeded and work.training_set else None
         if missing:
-            report.blocking += _failing_inputs(deployment, work, missing)
+            of_parts = {day for part in missing.days.values() for day in part}
+            report.blocking += failing_unchecked(deployment, READS, DayRange(min(of_parts), max(of_parts)), report)
         if missing and not report.blocking and done([TRAINING_SET], {}).success:
             report.training_set = missing.version
     return report
@@ -183,16 +187,6 @@ def _free_what_killed_runs_keep(deployment: Deployment) -> None:
             fail_runs_that_died(instance, deployment)
 
 
-def _failing_inputs(deployment: Deployment, work: Plan, inputs: TrainingInputs) -> Counter[str]:
-    """Blocking checks that what a training set reads fails now, on days that no run of this backfill has just checked."""
-    failing: Counter[str] = Counter()
-    for table in READS:
-        checked = {day for run in work.works if table in run.tables for day in run.days}
-        if unchecked := {day for part in inputs.days.values() for day in part} - checked:
-            failing += failing_blocking_checks(deployment, [table], DayRange(min(unchecked), max(unchecked)))
-    return failing
-
-
 def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days: DayRange) -> Counter[str]:
     """Blocking checks of `tables` that stored data fails now, counted over the published ones among `days`."""
     from churn_assets.checks.graph import all_checks, verdicts
@@ -209,6 +203,18 @@ def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days:
                 judged = verdicts(check, stored, DayRange(published[0], published[-1]))
                 failing[f"{check.table}.{check.name}"] += sum(judged[day].failed for day in published)
     return +failing
+
+
+def failing_unchecked(deployment: Deployment, tables: Iterable[str], days: DayRange, report: Report) -> Counter[str]:
+    """The same on the days that no run of the backfill has just computed and checked."""
+    together: dict[DayRange, list[str]] = {}
+    for table in tables:
+        if unchecked := [day for day in days if day not in report.checked.get(table, ())]:
+            together.setdefault(DayRange(unchecked[0], unchecked[-1]), []).append(table)
+    failing: Counter[str] = Counter()
+    for span, of_tables in together.items():
+        failing += failing_blocking_checks(deployment, of_tables, span)
+    return failing
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def bring_up_to_date(
     with console.status("Loading the graph ..."):
         from churn_assets.assets.training_step import too_few_days
         from churn_assets.automation.backfill import backfill as run_backfill
-        from churn_assets.automation.backfill import failing_blocking_checks, planned, remaining
+        from churn_assets.automation.backfill import failing_unchecked, planned, remaining
         from churn_assets.calendar import calendar_days
         from churn_assets.graph import build_definitions
 
@@ -64,7 +64,7 @@ def bring_up_to_date(
     report = run_planned("Backfill", run_backfill, definitions, deployment, todo, **narrowed)
     if report.succeeded:
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
-        report.blocking += failing_blocking_checks(deployment, tables or deployment.contracts, days)
+        report.blocking += failing_unchecked(deployment, tables or deployment.contracts, days, report)
     if not todo.works and report.succeeded and not report.training_set:
         console.print(f"Everything is up to date, {days}.")
     else:
