@@ -19,7 +19,7 @@ from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
 from churn_assets.assets.training_step import missing_training_set
-from churn_assets.automation.instance import ensure_instance, opened_alone
+from churn_assets.automation.instance import home_in_use, opened_alone
 from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, calendar_days
 from churn_assets.checks.verdict import Stored
@@ -219,20 +219,22 @@ def failing_unchecked(deployment: Deployment, tables: Iterable[str], days: DayRa
 
 @contextmanager
 def dagster_instance(deployment: Deployment) -> Iterator[DagsterInstance]:
-    """The instance runs are recorded in: $DAGSTER_HOME if set, else the deployment's own."""
+    """The instance runs are recorded in: that of $DAGSTER_HOME if set, else the deployment's own."""
     from dagster import DagsterInstance
 
     given = os.environ.get("DAGSTER_HOME")
     # The event log's folder is relative to it, so it is set for as long as the instance is in use.
-    os.environ["DAGSTER_HOME"] = given or str(ensure_instance(deployment.settings.dagster_home.resolve()))
+    os.environ["DAGSTER_HOME"] = str(home_in_use(deployment.settings.dagster_home))
     try:
         with opened_alone(Path(os.environ["DAGSTER_HOME"])):
             opened = DagsterInstance.get()
         with opened as instance:
             yield instance
     finally:
-        if not given:
+        if given is None:
             del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = given
 
 
 def range_tags(days: DayRange) -> dict[str, str]:
