@@ -27,7 +27,7 @@ from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.errors import ChurnError, about_the_disk, names_ours
 from churn_assets.training.write import READS
 from churn_assets.warehouse import Ledger
-from churn_assets.warehouse.ledger import latest_of_runs
+from churn_assets.warehouse.ledger import latest_of_runs, partitions_of
 from churn_assets.warehouse.progress import listening
 from churn_assets.warehouse.retry import NO_RETRY_TAG
 
@@ -97,6 +97,14 @@ def _published(deployment: Deployment) -> tuple[Ledger, Mapping[str, datetime]]:
         return Ledger.read(connection), latest_of_runs(connection)
 
 
+def _published_by(deployment: Deployment, run_id: str) -> int:
+    """How many partitions are the run's. The ledger is asked: of many events Dagster gives back a part."""
+    if not deployment.settings.warehouse_path.exists():
+        return 0
+    with deployment.warehouse.reading() as connection:
+        return partitions_of(connection, run_id)
+
+
 def backfill(
     definitions: Definitions,
     deployment: Deployment,
@@ -139,7 +147,7 @@ def backfill(
                 on_run(run)
                 result = done(run.tables, range_tags(run.days))
                 report.run_ids.append(result.run_id)
-                report.partitions += sum(event.is_step_materialization for event in result.all_events)
+                report.partitions += _published_by(deployment, result.run_id)
                 if not result.success:
                     return False
                 for table in run.tables:

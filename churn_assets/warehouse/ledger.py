@@ -190,6 +190,14 @@ def latest_of_runs(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]
     return dict(connection.execute(f"SELECT run_id, max(published_at) FROM {LEDGER_TABLE} GROUP BY ALL").fetchall())
 
 
+def partitions_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> int:
+    """How many of the published partitions a run has published."""
+    if not table_exists(connection, LEDGER):
+        return 0
+    ((partitions,),) = connection.execute(f"SELECT count(*) FROM {LEDGER_TABLE} WHERE run_id = ?", [run_id]).fetchall()
+    return int(partitions)
+
+
 def ensure_ledger(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the ledger, or give that of an older release its later columns.
 
