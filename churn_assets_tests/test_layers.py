@@ -211,6 +211,18 @@ def test_importing_the_transforms_imports_neither_dagster_nor_duckdb() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["verify"], ["quarantine", "list"]], ids=" ".join)
+def test_a_command_that_runs_nothing_does_not_wait_for_dagster(computed: Path, arguments: list[str]) -> None:
+    program = (
+        f"import sys; sys.argv[1:] = ['--data', {str(computed)!r}, *{arguments!r}]\n"
+        "from churn_assets.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'dagster', 'sqlalchemy', 'matplotlib', 'great_expectations', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_importing_the_warehouse_does_not_import_dagster() -> None:
     program = "import sys, churn_assets.warehouse, churn_assets.calendar; print('dagster' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from dagster import RetryRequested
-
 from churn_assets.errors import WarehouseBusy
 
 RETRIES = 3
@@ -24,4 +22,6 @@ def retried_when_busy(run_tags: Mapping[str, str]) -> Iterator[None]:
     except WarehouseBusy as error:
         if NO_RETRY_TAG in run_tags:
             raise
+        from dagster import RetryRequested  # Here, because commands that run nothing need not wait for Dagster.
+
         raise RetryRequested(RETRIES, RETRY_SECONDS) from error
