@@ -79,7 +79,7 @@ types: $(READY) ## Types, strictly
 
 .PHONY: bench
 bench: $(READY) ## How long it takes and how much memory, here
-	$(BIN)/python -m churn_assets_tests.bench
+	PYTHONPATH="$(CURDIR)/.ci" $(BIN)/python -m bench
 
 .PHONY: fuzz
 fuzz: $(READY) ## Damaged files for the readers, MINUTES long from case SEED on; exit code 1 where one is mistaken

@@ -2,8 +2,8 @@
 
 import sys
 
+from bench import wide
 from churn_assets.product import read_product
-from churn_assets_tests.bench import wide
 
 if sys.version_info >= (3, 11):
     import tomllib

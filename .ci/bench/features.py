@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from churn_assets_tests.bench.measure import Benchmark, Command, module
-from churn_assets_tests.bench.store import DAYS, Store, copied, nth_day
+from bench.measure import Benchmark, Command, module
+from bench.store import DAYS, Store, copied, nth_day
 
 USERS = 100_000
 

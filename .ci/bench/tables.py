@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from churn_assets_tests.bench.measure import GIBIBYTE, Benchmark, Command, module
-from churn_assets_tests.bench.store import DAYS, EVENTS_PER_USER_DAY, Store, copied
+from bench.measure import GIBIBYTE, Benchmark, Command, module
+from bench.store import DAYS, EVENTS_PER_USER_DAY, Store, copied
 
 MANY_USERS, FEW_USERS = 100_000, 10_000
 

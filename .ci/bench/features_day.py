@@ -4,11 +4,11 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from bench.plain_loop import published
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
 from churn_assets.calendar import DayRange
 from churn_assets.settings import Settings
-from churn_assets_tests.bench.plain_loop import published
 
 
 def build(data: Path, day: date) -> None:

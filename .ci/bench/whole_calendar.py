@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from churn_assets_tests.bench.measure import Benchmark, Command, module, timed
-from churn_assets_tests.bench.store import Store, churn_assets, copied, environment, landing_days, nth_day
+from bench.measure import Benchmark, Command, module, timed
+from bench.store import Store, churn_assets, copied, environment, landing_days, nth_day
 
 USERS = 30_000
 DAY = 100

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from churn_assets_tests.bench.measure import Benchmark, Command, module
-from churn_assets_tests.bench.store import DAYS, Store, copied, nth_day
+from bench.measure import Benchmark, Command, module
+from bench.store import DAYS, Store, copied, nth_day
 
 USERS = 20_000
 MEASURES, FEATURES = 40, 200

@@ -1,4 +1,4 @@
-"""The benchmarks as one command: `python -m churn_assets_tests.bench`. Exits 1 where a limit is exceeded."""
+"""The benchmarks as one command: `PYTHONPATH=.ci python -m bench`. Exits 1 where a limit is exceeded."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from churn_assets_tests.bench.features import one_day_of_features
-from churn_assets_tests.bench.learning import landing_to_training_set
-from churn_assets_tests.bench.measure import GIBIBYTE, Benchmark, Result, Taken, compare
-from churn_assets_tests.bench.next_day import next_day, next_day_of_everything
-from churn_assets_tests.bench.store import REFERENCE, Store
-from churn_assets_tests.bench.tables import against_sql, against_textbook
-from churn_assets_tests.bench.whole_calendar import one_day, whole_calendar
-from churn_assets_tests.bench.wide import wide_declaration, wide_user_days
+from bench.features import one_day_of_features
+from bench.learning import landing_to_training_set
+from bench.measure import GIBIBYTE, Benchmark, Result, Taken, compare
+from bench.next_day import next_day, next_day_of_everything
+from bench.store import REFERENCE, Store
+from bench.tables import against_sql, against_textbook
+from bench.whole_calendar import one_day, whole_calendar
+from bench.wide import wide_declaration, wide_user_days
 
 BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
     "day": one_day,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from churn_assets_tests.bench.measure import Benchmark, Command
-from churn_assets_tests.bench.store import DAYS, Store, churn_assets, copied, nth_day
+from bench.measure import Benchmark, Command
+from bench.store import DAYS, Store, churn_assets, copied, nth_day
 
 USERS = 100_000
 EARLY_DAY = 10

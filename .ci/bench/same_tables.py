@@ -12,8 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from churn_assets_tests.bench import duckdb_sql, plain_loop
-from churn_assets_tests.bench.store import Store, copied, landing_days
+from bench import duckdb_sql, plain_loop
+from bench.store import Store, copied, landing_days
 
 LEFT_OUT = {"digest", "repairs"}
 """Not what a table says: a digest is skipped by the SQL, and JSON may be spaced as one likes."""

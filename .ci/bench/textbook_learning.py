@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from churn_assets_tests.bench import textbook
+from bench import textbook
 
 WINDOWS = (7, 14, 30)
 HORIZON, AT_RISK, STRIDE = 30, 30, 7

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from churn_assets_tests.bench.measure import Command, timed
+from bench.measure import Command, timed
 
 START = date(2026, 1, 1)
 DAYS = 180

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from churn_assets_tests.bench.measure import Benchmark, Command, module
-from churn_assets_tests.bench.store import Store, copied, landing_days
+from bench.measure import Benchmark, Command, module
+from bench.store import Store, copied, landing_days
 
 
 def landing_to_training_set(store: Store) -> Benchmark:
