@@ -26,7 +26,8 @@ ENVIRONMENT_READ_BY = {
     "automation/alerts.py": "the credential",
     "automation/backfill.py": "DAGSTER_HOME",
     "automation/event_log.py": "DAGSTER_HOME, and how many events Dagster stores at once",
-    "checks/expectations.py": "switches usage reports off",
+    "automation/instance.py": "DAGSTER_HOME, and switches usage reports off",
+    "report/data_docs.py": "switches usage reports off",
 }
 
 

@@ -182,10 +182,11 @@ REVIEWED = {
         "columns": "quoted",
         **dict.fromkeys(("condition", "names", "which[0]"), "written in that module; ids and names are parameters"),
     },
-    "warehouse.frames": {"columns": "quoted, and the kinds of the contract"},
+    "warehouse.frames": {"columns_ddl(contract)": "names quoted, and the kinds of the contract"},
     "warehouse.ledger": {"columns": "written there"},
     "warehouse.publish": {"key": "quoted"},
     "warehouse.reading": {"' AND '.join(conditions)": "names quoted, dates", "column": "quoted", "names": "quoted"},
+    "warehouse.storing": {"names": "quoted", "self._into": "qualified"},
     "warehouse.rewrite": {"identifier(own)": "quoted"},
     "warehouse.restatements": {
         "column": "quoted",
