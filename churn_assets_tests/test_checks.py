@@ -541,6 +541,25 @@ def test_a_failed_blocking_check_stops_what_is_downstream_until_it_passes(
     assert "user_daily" in {table for table, _ in hashes(landed)}
 
 
+STRANGERS = "event_id,user_id,event_time,event_type\n" + "".join(
+    f"{800_000 + number},{99_000 + number},{day(5)}T12:00:00,login\n" for number in range(400)
+)
+"""More events of nobody than a day may have."""
+
+
+@pytest.mark.parametrize("select", [None, {"user_daily"}], ids=["all", "user_daily alone"])
+def test_what_waits_for_a_table_whose_check_fails_is_not_computed_by_a_second_try(
+    landed: Path, select: set[str] | None
+) -> None:
+    deliver(landed, "events", day(5), STRANGERS, name="strangers.csv")
+    first = run_with_dagster(landed)
+    assert first.blocking["unmatched_events.share"]
+    published = hashes(landed)
+    again = run_with_dagster(landed, tables=select)
+    assert again.blocking["unmatched_events.share"] and not again.partitions
+    assert hashes(landed) == published and "user_daily" not in {table for table, _ in published}
+
+
 def test_warnings_stop_nothing(landed: Path) -> None:
     deliver(
         landed, "events", day(3), "event_id,user_id,event_time,event_type,shoe_size\n1,1,2026-01-03T01:00:00,nap,42\n"

@@ -117,7 +117,7 @@ def backfill(
 ) -> Report:
     """Do the planned runs in order. A run that fails stops what comes after it; what it published stays.
 
-    What a run reads and does not make must pass its blocking checks first: it may stem from a run that they failed.
+    What a run reads or waits for, and does not make, must pass its blocking checks first: it may stem from a run that they failed.
     `narrowed` says, when a run's turn has come, what is left of it. `raise_on_error` lets a step's exception through
     instead of turning it into a sentence.
     """
@@ -140,7 +140,7 @@ def backfill(
 
         def all_done(runs: Iterable[Work]) -> bool:
             for run in runs:
-                inputs = {table for step in run.steps for table in step.reads} - set(run.tables)
+                inputs = {table for step in run.steps for table in (*step.reads, *step.after)} - set(run.tables)
                 report.blocking += failing_unchecked(deployment, inputs, run.days, report)
                 if report.blocking:
                     return False
