@@ -14,6 +14,7 @@ from churn_assets.automation import instance as home
 from churn_assets.automation.backfill import dagster_instance
 from churn_assets.automation.event_log import PooledSqliteEventLogStorage
 from churn_assets.automation.instance import home_in_use, look_after_own_home
+from churn_assets.errors import ChurnError
 from worlds import command, day, deployment_of
 
 SHIPPED = Path(home.__file__).with_name("dagster.yaml").read_text("utf-8")
@@ -96,6 +97,25 @@ def test_a_foreign_home_is_used_as_it_is_with_one_sentence(
     own_words = [record for record in caplog.records if record.name.startswith("churn_assets")]
     assert [record.levelno for record in own_words] == [logging.WARNING]
     assert "which is not this deployment's home: its settings are used as they are" in caplog.text
+
+
+@pytest.mark.parametrize("named", ["elsewhere", "a-file", "missing", "~nobody/home"])
+def test_what_is_no_folder_is_refused_before_anything_is_made(
+    named: str, landed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "a-file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", named if named == "elsewhere" else str(tmp_path / named))
+    before = sorted(tmp_path.rglob("*"))
+    with (
+        pytest.raises(
+            ChurnError, match=r"^DAGSTER_HOME is .*, which is not the absolute path of a folder that exists; name one"
+        ),
+        dagster_instance(deployment_of(landed)),
+    ):
+        pass
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_without_a_name_own_home_is_used_and_none_is_left_in_the_environment(landed: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from churn_assets.errors import ChurnError
+
 FILE = "dagster.yaml"
 
 
@@ -29,10 +31,17 @@ def ensure_instance(dagster_home: Path) -> Path:
 
 
 def home_in_use(own: Path) -> Path:
-    """The folder that $DAGSTER_HOME names, or where it names none the deployment's own, with its file; absolute."""
+    """The folder that $DAGSTER_HOME names, or where it names none the deployment's own, with its file; absolute.
+
+    Raises ChurnError where it names another, and not by the absolute path of a folder that is there, which Dagster needs.
+    """
     given = os.environ.get("DAGSTER_HOME")
     if not given or _names(own, given):
         return ensure_instance(own)
+    if not (Path(given).expanduser().is_absolute() and Path(given).expanduser().is_dir()):
+        raise ChurnError(
+            f"DAGSTER_HOME is {given}, which is not the absolute path of a folder that exists; name one, or unset it to use {own}."
+        )
     _say_once(
         f"DAGSTER_HOME is {given}, which is not this deployment's home: its settings are used as they are, whatever they say of "
         f"telemetry and storage. For those of {own}, unset DAGSTER_HOME."
