@@ -262,6 +262,23 @@ def test_a_log_is_rid_of_it_in_rows_free_pages_and_files(tmp_path: Path) -> None
     assert (tmp_path / "run.err").read_text() == "Error: erased" and b"other" in everything
 
 
+def test_a_database_is_rid_of_it_whose_log_a_kill_left_beside_it(tmp_path: Path) -> None:
+    user, beside, killed = "cus_9f3a21", tmp_path / "beside.db", tmp_path / "runs"
+    killed.mkdir()
+    with closing(sqlite3.connect(beside)) as log:
+        log.execute("PRAGMA journal_mode = WAL")
+        log.execute("CREATE TABLE event_logs (event TEXT)")
+        log.execute("INSERT INTO event_logs VALUES (?)", [user])
+        log.commit()
+        for name in ("beside.db", "beside.db-wal", "beside.db-shm"):
+            (killed / name).write_bytes((tmp_path / name).read_bytes())  # As they are on the disk when a process dies.
+    assert user.encode() in (killed / "beside.db-wal").read_bytes()
+    blot_out(killed, user)
+    assert not list(files_naming(killed, user))
+    with closing(sqlite3.connect(killed / "beside.db")) as log:
+        assert log.execute("SELECT event FROM event_logs").fetchall() == [("erased",)]
+
+
 def test_a_file_s_name_is_rid_of_it_and_no_file_is_replaced(tmp_path: Path) -> None:
     for name in ("cus_9f3a21.csv", "erased.csv"):
         landed(tmp_path, name, HEAD + name.encode())

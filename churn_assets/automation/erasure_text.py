@@ -24,6 +24,7 @@ BLOT = "erased"
 SHORTEST = 6
 """Characters of an id that is searched for as text."""
 SQLITE = b"SQLite format 3\x00"
+BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 PIECE_BYTES = 1 << 24
 LOCK_SECONDS = 60
 
@@ -36,11 +37,13 @@ def is_unmistakable(user: str, id_type: str) -> bool:
 def blot_out(folder: Path, text: str) -> None:
     """Replace the text in every SQLite database and every other file of a folder, in place."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
+        if path.name.endswith(BESIDE_DATABASES):
+            continue  # Opening the database makes it part of that. It is gone then, as after a kill it was not.
         with path.open("rb") as file:
             is_database = file.read(len(SQLITE)) == SQLITE
         if is_database:
             _blot_out_of_database(path, _spellings(text))
-        elif not path.name.endswith(("-wal", "-shm", "-journal")):
+        else:
             _blot_out_of_file(path, _spellings(text))
 
 
