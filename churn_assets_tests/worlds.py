@@ -117,8 +117,9 @@ def run_plainly(data: Path, asked: DayRange | None = None, **how: Any) -> Plan:
     """Plan and do it in a plain loop over the steps, without Dagster."""
     deployment = deployment_of(data)
     todo = planned(deployment, asked, **how)
-    for work in todo.works:
-        publish_plainly(deployment, work)
+    with deployment.warehouse.keeping_open():
+        for work in todo.works:
+            publish_plainly(deployment, work)
     return todo
 
 

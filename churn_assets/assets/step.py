@@ -124,7 +124,7 @@ class Step:
         whole, apart = self._code, self._code_of_all_columns
         found = {}
         for table in self.outputs:
-            contract, meanings = deployment.contracts[table], meanings_of(self.definitions.get(table, {}))
+            contract, meanings = deployment.contracts[table], self._own_meanings.get(table, {})
             common = digest(apart if table in self.definitions else whole, repr((contract.key, contract.day)))
             found[table] = Definition.of(contract, column_versions(contract, common, meanings), meanings)
         return found
@@ -141,7 +141,7 @@ class Step:
             names[self.bucket_by] = None
         columns = tuple(column for column in contract.columns if column.name in names)
         kept = () if any(part.is_whole for part in parts) else tuple(sorted(views(contract, parts)))
-        return Need(columns, meanings_of(self.declared.get(table, {})), kept)
+        return Need(columns, self._read_meanings.get(table, {}), kept)
 
     def selections(self, table: str) -> dict[str, Selection]:
         """The parts of a table it reads, by the name under which `compute` is given each."""
@@ -150,6 +150,16 @@ class Step:
     def _parts(self) -> dict[str, Selection]:
         of_some = {part.of for part in self.selects.values()}
         return {**{table: Selection() for table in self.reads if table not in of_some}, **self.selects}
+
+    @cached_property
+    def _own_meanings(self) -> Mapping[str, Mapping[str, str]]:
+        """What is declared of the columns of each output, as digests."""
+        return {table: meanings_of(declared) for table, declared in self.definitions.items()}
+
+    @cached_property
+    def _read_meanings(self) -> Mapping[str, Mapping[str, str]]:
+        """The same of what it reads."""
+        return {table: meanings_of(declared) for table, declared in self.declared.items()}
 
     @cached_property
     def _code(self) -> str:

@@ -7,8 +7,8 @@ of its own: any other column holds nulls there, which say nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -72,6 +72,10 @@ class Defined:
         return is_same and self.has_kind_of(column) and (column.nullable or not self.nullable)
 
 
+def _facts(column: Defined) -> tuple[str | bool, ...]:
+    return tuple(vars(column).values())
+
+
 @dataclass(frozen=True)
 class Definition:
     """The columns of a partition, in order."""
@@ -95,7 +99,7 @@ class Definition:
 
     @cached_property
     def id(self) -> str:
-        return blake2b(repr([astuple(column) for column in self.columns]).encode(), digest_size=8).hexdigest()
+        return blake2b(repr([_facts(column) for column in self.columns]).encode(), digest_size=8).hexdigest()
 
     @cached_property
     def by_name(self) -> Mapping[str, Defined]:
@@ -168,20 +172,23 @@ def from_ddl(columns: Mapping[str, tuple[str, bool]]) -> Definition:
 
 def read_definitions(connection: duckdb.DuckDBPyConnection, tables: list[str] | None) -> Iterator[Definition]:
     """All that were ever published of some tables, None: of all. The table of definitions must exist."""
-    query = f"SELECT columns FROM {DEFINITIONS_TABLE} WHERE $1 IS NULL OR list_contains($1, table_name)"
-    for (columns,) in connection.execute(query, [tables]).fetchall():
-        yield definition_of(columns)
+    condition = "WHERE $1 IS NULL OR list_contains($1, table_name)"
+    ids = connection.execute(f"SELECT definition FROM {DEFINITIONS_TABLE} {condition}", [tables]).fetchall()
+    if any(id not in _KNOWN for (id,) in ids):
+        query = f"SELECT definition, columns FROM {DEFINITIONS_TABLE} {condition}"
+        for id, columns in connection.execute(query, [tables]).fetchall():
+            _KNOWN[id] = definition_of(columns)
+    yield from (_KNOWN[id] for (id,) in ids)
+
+
+_KNOWN: dict[str, Definition] = {}
+"""Definitions by id, which is a digest of them: every reader of the ledger asks for the few that there are."""
 
 
 def definition_of(columns: Iterable[Mapping[str, Any]]) -> Definition:
     """From what the table of definitions holds."""
-    return _definition(tuple(tuple(column[name] for name in Defined.__dataclass_fields__) for column in columns))
-
-
-@lru_cache
-def _definition(columns: tuple[tuple[Any, ...], ...]) -> Definition:
-    """Made once: every reader of the ledger asks for the few there are, and for their ids."""
-    return Definition(tuple(Defined(*column) for column in columns))
+    names = Defined.__dataclass_fields__
+    return Definition(tuple(Defined(*(column[name] for name in names)) for column in columns))
 
 
 def record_definition(connection: duckdb.DuckDBPyConnection, table: str, definition: Definition) -> None:
@@ -190,6 +197,6 @@ def record_definition(connection: duckdb.DuckDBPyConnection, table: str, definit
     query = f"SELECT 1 FROM {DEFINITIONS_TABLE} WHERE table_name = ? AND definition = ?"
     if connection.execute(query, [table, definition.id]).fetchall():
         return
-    columns = [dict(zip(Defined.__dataclass_fields__, astuple(column), strict=True)) for column in definition.columns]
+    columns = [{name: getattr(column, name) for name in Defined.__dataclass_fields__} for column in definition.columns]
     row = {"definition": definition.id, "table_name": table, "columns": columns}
     insert_by_name(connection, DEFINITIONS_TABLE, pa.Table.from_pylist([row], _ROWS))

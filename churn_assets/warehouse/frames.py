@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import duckdb
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from churn_assets.contracts import Column, Contract, Kind
 from churn_assets.errors import ChurnError
 
 SCHEMA = "churn"
+_SEEN: WeakKeyDictionary[duckdb.DuckDBPyConnection, set[str]] = WeakKeyDictionary()
 _ARROW = {
     Kind.INTEGER: pa.int64(),
     Kind.NUMBER: pa.float64(),
@@ -53,12 +55,22 @@ def run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Seque
     connection.execute(statement, list(parameters)).fetchall()
 
 
+def seen(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """What was found to be there on an open connection, by name. It stays: no table goes without another of its name coming, and
+    a connection whose transaction was rolled back is used no more.
+    """
+    return _SEEN.setdefault(connection, set())
+
+
 def table_exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Asked before touching a table: an error inside a transaction would abort it."""
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ? AND NOT internal", [SCHEMA, table]
-    ).fetchall()
-    return bool(found)
+    """Asked before touching a table: an error inside a transaction would abort it. DuckDB is asked until it is there."""
+    there = seen(connection)
+    if table not in there:
+        query = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ? AND NOT internal"
+        if not connection.execute(query, [SCHEMA, table]).fetchall():
+            return False
+        there.add(table)
+    return True
 
 
 def stored_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:

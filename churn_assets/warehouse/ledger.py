@@ -24,7 +24,7 @@ from churn_assets.warehouse.definitions import (
     read_definitions,
     stored_columns,
 )
-from churn_assets.warehouse.frames import SCHEMA, insert_by_name, run, table_exists
+from churn_assets.warehouse.frames import SCHEMA, insert_by_name, run, seen, table_exists
 
 LEDGER = "publish_ledger"
 LEDGER_TABLE = f"{SCHEMA}.{LEDGER}"
@@ -95,10 +95,9 @@ class Ledger:
     @classmethod
     def read(cls, connection: duckdb.DuckDBPyConnection, tables: Iterable[str] | None = None) -> Ledger:
         """The ledger as `connection` sees it; empty where nothing was published yet."""
-        stored = stored_columns(connection, LEDGER)
-        if not stored:
+        if not table_exists(connection, LEDGER):
             return cls([])
-        is_new = stored.keys() >= LATER_COLUMNS.keys()
+        is_new = _is_of_this_release(connection)
         columns = "table_name, partition_date, row_count, content_hash, input_hash, code_version, run_id, " + (
             "definition, coalesce(views, MAP {})" if is_new else "NULL, MAP {}"
         )
@@ -203,11 +202,21 @@ def ensure_ledger(connection: duckdb.DuckDBPyConnection) -> None:
 
     Called before the transaction writes to it: DuckDB 1.5 commits no ALTER of a table that follows other changes of it.
     """
+    if table_exists(connection, LEDGER) and _is_of_this_release(connection):
+        return
     run(connection, LEDGER_DDL)
     there = stored_columns(connection, LEDGER)
     for name, data_type in LATER_COLUMNS.items():
         if name not in there:
             run(connection, f"ALTER TABLE {LEDGER_TABLE} ADD COLUMN {name} {data_type}")
+
+
+def _is_of_this_release(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the ledger, which must be there, has all columns."""
+    there, whole = seen(connection), f"{LEDGER}: all columns"
+    if whole not in there and stored_columns(connection, LEDGER).keys() >= LATER_COLUMNS.keys():
+        there.add(whole)
+    return whole in there
 
 
 def record(connection: duckdb.DuckDBPyConnection, table: str, days: DayRange, entries: list[Published]) -> datetime:

@@ -14,13 +14,8 @@ import duckdb
 from churn_assets.calendar import DayRange, contiguous
 from churn_assets.contracts import Column, Contract
 from churn_assets.errors import OlderDefinition
-from churn_assets.warehouse.definitions import (
-    DEFINITIONS,
-    DEFINITIONS_TABLE,
-    UNKNOWN,
-    definition_of,
-)
-from churn_assets.warehouse.frames import stored_tables
+from churn_assets.warehouse.definitions import DEFINITIONS, UNKNOWN, read_definitions
+from churn_assets.warehouse.frames import table_exists
 from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, Ledger
 
 MOST_SHOWN = 3
@@ -61,20 +56,19 @@ def _all_serve(
     days: Collection[date] | DayRange | None,
 ) -> bool:
     """Whether all days are known to be of one definition, which has the columns. Asked first: it takes no look at each day."""
-    stored = stored_tables(connection)
-    if LEDGER not in stored or (days is not None and not days):
+    if not table_exists(connection, LEDGER) or (days is not None and not days):
         return True
-    if DEFINITIONS not in stored:
+    if not table_exists(connection, DEFINITIONS):
         return False
-    span = (date.min, date.max) if days is None else (min(days), max(days))
-    found = connection.execute(
-        f"SELECT columns FROM (SELECT DISTINCT table_name, definition FROM {LEDGER_TABLE} "
-        f"WHERE table_name = ? AND partition_date BETWEEN ? AND ?) LEFT JOIN {DEFINITIONS_TABLE} USING (table_name, definition)",
-        [contract.table, *span],
-    ).fetchall()
-    return not found or (
-        len(found) == 1 and found[0][0] is not None and not definition_of(found[0][0]).lacking(columns, {})
-    )
+    every = DayRange(date.min, date.max) if days is None else days
+    # Its ends, and not a look at each day, which may be all that there are.
+    span = (every.first, every.last) if isinstance(every, DayRange) else (min(every), max(every))
+    query = f"SELECT DISTINCT definition FROM {LEDGER_TABLE} WHERE table_name = ? AND partition_date BETWEEN ? AND ?"
+    found = [id for (id,) in connection.execute(query, [contract.table, *span]).fetchall()]
+    if len(found) != 1:
+        return not found
+    known = {definition.id: definition for definition in read_definitions(connection, [contract.table])}
+    return found[0] in known and not known[found[0]].lacking(columns, {})
 
 
 def refuse_older(
