@@ -7,7 +7,7 @@ SHELL := /bin/sh
 PYTHON ?=
 VENV ?= .venv
 WORKERS ?= 2
-LONG ?= long
+LONG ?= long or drawn
 PORT ?= 3000
 N ?= 200
 MINUTES ?= 60
@@ -61,8 +61,8 @@ test: $(READY) ## All tests but the long ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-long
-test-long: $(READY) ## The long tests: real data, many kills, whole runs of the dagster command
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m '$(LONG)'
+test-long: $(READY) ## The long tests: real data, many kills, every example, whole runs of the dagster command
+	CHURN_TESTS=thorough $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m '$(LONG)'
 
 .PHONY: torture
 torture: $(READY) ## Kill runs at random moments and damage files, for an hour (N=200 kills, SEED=1)

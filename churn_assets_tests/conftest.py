@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import worlds
+from sizes import examples
 
 # How fast the machine happens to be is no reason to fail.
-settings.register_profile("churn_assets", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "churn_assets", max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("churn_assets")
 
 
@@ -56,7 +59,12 @@ def expected(computed_template: Path) -> worlds.Hashes:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that workers end together (`make` keeps xdist from sorting by number of tests)."""
+    """What takes longest begins first, so that workers end together (`make` keeps xdist from sorting by number of tests). Tests
+    that draw examples are marked, to be asked for with all of them.
+    """
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("drawn")
     first = ("test_reference", "test_training_asset", "test_ui", "test_graph", "test_cli")
     ranks = {name: rank for rank, name in enumerate(first)}
     items.sort(key=lambda item: ranks.get(item.path.stem, len(first)))

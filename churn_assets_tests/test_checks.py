@@ -27,6 +27,7 @@ from churn_assets.checks.verdict import Check, Stored, Verdict
 from churn_assets.report.data_docs import data_docs_context, validated
 from churn_assets.settings import Settings
 from e_learning import PRODUCT
+from sizes import examples
 from worlds import (
     CALENDAR,
     DAYS,
@@ -436,7 +437,7 @@ LIMITS = st.none() | st.sampled_from([-1.0, 0.0, 0.05, 1.0, 3.0])
 FIGURES = st.sampled_from([-1.0, 0.0, -0.0, 0.05, 0.1, 1.0, 2.0, 3.0, 1e300, math.inf, -math.inf, math.nan])
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     limits=st.lists(st.tuples(LIMITS, LIMITS).filter(lambda pair: pair != (None, None)), min_size=1, max_size=3),
     rows=st.lists(st.tuples(FIGURES, FIGURES, FIGURES), min_size=1, max_size=6),

@@ -16,9 +16,10 @@ import frames
 import oracles
 from churn_assets.transforms import Cleaned, CleaningRules, clean_events
 from frames import EVENT, PLACE, Row, assert_same_parts, counts_by_file, place, raw_events, records, stacked
+from sizes import examples
 
 JAN_5 = date(2026, 1, 5)
-PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(40), deadline=None, derandomize=True)
 
 # --- small, nasty worlds ---
 

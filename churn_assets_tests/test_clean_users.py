@@ -17,6 +17,7 @@ import oracles
 from churn_assets.transforms import Cleaned, CleaningRules, clean_users
 from e_learning import PRODUCT
 from frames import Row, assert_same_parts, counts_by_file, place, raw_users, records, stacked
+from sizes import examples
 
 JAN_5, JAN_6, JAN_7 = (date(2026, 1, n) for n in (5, 6, 7))
 PLANS = ("free", "trial", "pro")
@@ -24,7 +25,7 @@ SELLING = dataclasses.replace(
     PRODUCT,
     attributes=tuple(a.model_copy(update={"values": PLANS}) if a.name == "plan" else a for a in PRODUCT.attributes),
 )
-PROPERTY = settings(max_examples=35, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(35), deadline=None, derandomize=True)
 
 # --- small, nasty worlds ---
 

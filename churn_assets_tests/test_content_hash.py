@@ -18,6 +18,7 @@ from churn_assets.calendar import DayRange
 from churn_assets.contracts import Column, Contract, Kind
 from churn_assets.warehouse import Publication, publish, read_days
 from churn_assets.warehouse.content_hash import PartitionHashes
+from sizes import examples
 
 FIRST = date(2026, 1, 1)
 DAYS = DayRange(FIRST, FIRST + timedelta(days=2))
@@ -109,7 +110,7 @@ def memory() -> duckdb.DuckDBPyConnection:
 slow_to_draw = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 
 
-@settings(slow_to_draw, max_examples=30)
+@settings(slow_to_draw, max_examples=examples(30))
 @given(rows_of(CONTRACT), st.randoms(use_true_random=False), st.data())
 def test_the_hash_is_equal_for_any_order_and_any_split_into_blocks(rows: list[Row], shuffler: Any, data: Any) -> None:
     shuffled = rows.copy()
@@ -119,7 +120,7 @@ def test_the_hash_is_equal_for_any_order_and_any_split_into_blocks(rows: list[Ro
     assert digests(framed(rows)) == digests(*map(framed, blocks))
 
 
-@settings(slow_to_draw, max_examples=40)
+@settings(slow_to_draw, max_examples=examples(40))
 @given(rows_of(CONTRACT))
 def test_the_hash_is_equal_day_by_day_and_bucket_by_bucket(rows: list[Row]) -> None:
     whole = digests(framed(rows))
@@ -129,7 +130,7 @@ def test_the_hash_is_equal_day_by_day_and_bucket_by_bucket(rows: list[Row]) -> N
     assert whole == [digests(block)[at] for at, block in enumerate(by_day)]
 
 
-@settings(slow_to_draw, max_examples=60)
+@settings(slow_to_draw, max_examples=examples(60))
 @given(rows_of(CONTRACT).filter(len), st.data())
 def test_the_hash_notices_any_single_changed_cell(rows: list[Row], data: Any) -> None:
     content = [column for column in CONTRACT.columns if not column.provenance and column.name != "day"]
@@ -141,7 +142,7 @@ def test_the_hash_notices_any_single_changed_cell(rows: list[Row], data: Any) ->
     assert digests(framed(rows)) != digests(framed(altered))
 
 
-@settings(slow_to_draw, max_examples=30)
+@settings(slow_to_draw, max_examples=examples(30))
 @given(rows_of(CONTRACT).filter(len), st.sampled_from(list(Kind)))
 def test_the_hash_notices_cells_swapped_between_two_columns(rows: list[Row], kind: Kind) -> None:
     one, other = kind.name.lower(), f"{kind.name.lower()}_or_null"
@@ -165,7 +166,7 @@ def test_the_hash_notices_a_row_that_moved_to_another_day() -> None:
     assert digests(framed(rows))[0] != digests(framed(moved))[0]
 
 
-@settings(slow_to_draw, max_examples=30)
+@settings(slow_to_draw, max_examples=examples(30))
 @given(rows_of(CONTRACT).filter(len))
 def test_the_hash_notices_rows_that_are_there_twice(rows: list[Row]) -> None:
     twice, thrice = [*rows, rows[0]], [*rows, rows[0], rows[0]]
@@ -237,7 +238,7 @@ def test_text_in_several_arrow_chunks_says_the_same() -> None:
     assert stored(chunked)[0] == digests(framed(rows))
 
 
-@settings(slow_to_draw, max_examples=30)
+@settings(slow_to_draw, max_examples=examples(30))
 @given(rows_of(CONTRACT))
 def test_the_hash_and_the_values_survive_duckdb(rows: list[Row]) -> None:
     frame = framed(rows)

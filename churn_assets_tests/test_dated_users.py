@@ -17,8 +17,9 @@ from churn_assets.settings import Settings
 from churn_assets.transforms import clean_users, cleaning_rules, unmatched_events, user_day_grid
 from churn_assets.warehouse.gate import admit
 from frames import Row, landed, records, same_rows
+from sizes import examples
 
-PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(40), deadline=None, derandomize=True)
 LATENESS, LOOKAHEAD = 2, 4
 SETTINGS = Settings(lateness_days=LATENESS, sources={"users": {"valid_from": ["valid_from", "since"]}})  # type: ignore[arg-type]
 CONTRACTS, RULES = contracts(SETTINGS), cleaning_rules(SETTINGS, "users")

@@ -15,6 +15,7 @@ from churn_assets.contracts import contracts
 from churn_assets.settings import Settings
 from churn_assets.transforms import Cleaned, clean_events, clean_users, cleaning_rules
 from churn_assets.transforms.paths import value_at
+from sizes import examples
 
 DAY = date(2026, 1, 5)
 EVENT = {"event_id": "1", "user_id": "1", "event_time": "2026-01-05T10:00:00", "event_type": "play"}
@@ -181,7 +182,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(
     st.lists(st.dictionaries(st.sampled_from("xyz"), JSON, max_size=3), max_size=5),
     st.lists(st.sampled_from("xyz"), min_size=1, max_size=3),

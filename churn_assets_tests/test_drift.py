@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from churn_assets.calendar import DayRange
 from churn_assets.checks.drift import nearest_psi, psi
 from churn_assets.checks.verdict import Verdict
+from sizes import examples
 from stored_days import at, judged
 
 EVENTS = "landing_date DATE, event_type VARCHAR, watch_minutes DOUBLE"
@@ -26,7 +27,7 @@ def oracle(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     return math.fsum((p[b] - q[b]) * math.log(p[b] / q[b]) for b in bins)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(100), deadline=None, derandomize=True)
 @given(COUNTS, COUNTS)
 def test_the_index_is_what_its_formula_says_never_negative_and_the_same_both_ways(
     one: dict[str, int], other: dict[str, int]
@@ -41,7 +42,7 @@ def test_a_known_index() -> None:
     assert psi({"a": 50_000, "b": 50_000}, {"a": 25_000, "b": 75_000}) == pytest.approx(0.25 * math.log(3), abs=1e-4)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(100), deadline=None, derandomize=True)
 @given(COUNTS, st.lists(COUNTS, max_size=7))
 def test_the_nearest_of_the_week_and_of_its_days_counts(day: dict[str, int], trailing: list[dict[str, int]]) -> None:
     week = {b: sum(one.get(b, 0) for one in trailing) for b in set().union(*trailing)}

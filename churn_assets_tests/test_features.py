@@ -18,8 +18,9 @@ from churn_assets.product.columns import SEGMENTS, WINDOWS
 from churn_assets.transforms import feature_catalogue, user_features
 from e_learning import FEATURES, KNOWN_EVENT_TYPES, PRODUCT
 from frames import Row, admitted, contract, frame, records, same_rows, stacked
+from sizes import examples
 
-PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(25), deadline=None, derandomize=True)
 START = date(2026, 1, 1)
 """A Thursday."""
 LENGTH = 100

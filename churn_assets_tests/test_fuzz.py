@@ -15,9 +15,10 @@ from churn_assets_tests.fuzz import cases
 from churn_assets_tests.fuzz.campaign import campaign
 from churn_assets_tests.fuzz.cases import Case, case, judge
 from churn_assets_tests.fuzz.files import COLUMNS, numbered_rows, rows_named, text_of, token
+from sizes import examples
 
 BOUNDED = settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

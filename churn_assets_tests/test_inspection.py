@@ -25,6 +25,7 @@ from churn_assets.inspection.times import percent, times_of
 from churn_assets.landing.dump import land_dump
 from churn_assets.settings import Settings, tomllib
 from churn_assets.transforms import parsing
+from sizes import examples
 
 HEADER = "event_id,user_id,event_time,event_type\n"
 ROWS = [f"{n},u{n % 5},2026-01-{n % 9 + 1:02d}T10:00:00Z,{('play', 'skip')[n % 2]}\n" for n in range(1, 61)]
@@ -258,7 +259,7 @@ FORMATS = {
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     seconds=st.lists(st.integers(1_500_000_000, 1_900_000_000), min_size=8, max_size=20),
 )
@@ -324,7 +325,7 @@ def test_spellings_of_a_name_are_one(name: str) -> None:
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(types=st.lists(TEXTS, min_size=1, max_size=4, unique=True), column=TEXTS)
 def test_whatever_types_and_columns_are_called_the_file_is_toml(
     types: list[str], column: str, tmp_path_factory: pytest.TempPathFactory

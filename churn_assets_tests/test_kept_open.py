@@ -21,6 +21,7 @@ from churn_assets.automation.backup import backup
 from churn_assets.errors import WarehouseBusy
 from churn_assets.warehouse import Warehouse, kept_open
 from churn_assets.warehouse.rewrite import rewrite
+from sizes import examples
 from worlds import deployment_of
 
 PROCESSES = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
@@ -311,7 +312,7 @@ def test_the_end_of_the_run_ends_its_watcher(warehouse: Warehouse) -> None:
     assert "kept open" not in [thread.name for thread in threading.enumerate()]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     plans=st.lists(
         st.lists(st.sampled_from(["read", "write", "pause", "fail"]), min_size=1, max_size=6), min_size=2, max_size=3

@@ -24,8 +24,9 @@ from churn_assets.settings import Settings
 from churn_assets.transforms import churn_labels
 from churn_assets.warehouse.gate import admit
 from frames import Row, records, same_rows, stacked
+from sizes import examples
 
-PROPERTY = settings(max_examples=60, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(60), deadline=None, derandomize=True)
 START = date(2026, 1, 1)
 END = 20
 """The calendar's days are 1..20."""
@@ -146,7 +147,7 @@ def test_labels_are_what_plain_python_says(world: World) -> None:
         )
 
 
-@settings(PROPERTY, max_examples=25)
+@settings(PROPERTY, max_examples=examples(25))
 @given(world=worlds(), seed=st.integers(0, 9), cut=DAY)
 def test_labels_do_not_depend_on_what_else_is_loaded_nor_on_its_order(world: World, seed: int, cut: int) -> None:
     whole = world.table(1, END)

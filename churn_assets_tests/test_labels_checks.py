@@ -20,8 +20,9 @@ from churn_assets.contracts.labels import churn_labels_contract
 from churn_assets.label_settings import LabelSettings
 from churn_assets.warehouse.ledger import LEDGER_DDL, LEDGER_TABLE
 from label_worlds import END, Happening, World, day, one_user, worlds
+from sizes import examples
 
-PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(40), deadline=None, derandomize=True)
 CHECKS = {check.name: check for check in labels_invariants()}
 DAYS = DayRange(day(1), day(END))
 
@@ -78,7 +79,7 @@ def test_what_was_computed_passes(world: World) -> None:
     assert {name: red(world, name) for name in ("observed", "recounted")} == {"observed": [], "recounted": []}
 
 
-@settings(PROPERTY, max_examples=20)
+@settings(PROPERTY, max_examples=examples(20))
 @given(world=worlds(), one=st.integers(0, 99))
 def test_a_label_that_is_another_turns_red(world: World, one: int) -> None:
     """One label turned around, one user's risk, one time of churn, one follow-up."""

@@ -18,8 +18,9 @@ from churn_assets.product import read_product
 from churn_assets.settings import Settings
 from frames import Row, records, same_rows, stacked
 from label_worlds import DAY, END, LATENESS, START, Happening, World, day, one_user, worlds
+from sizes import examples
 
-PROPERTY = settings(max_examples=80, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(80), deadline=None, derandomize=True)
 KEY = ["user_id", "as_of_date"]
 STARTS = LabelSettings(kind="event", event=("cancel",), starts=("subscribe",), horizon_days=3)
 LAPSE = LabelSettings(kind="lapse", paid_until="paid_until", renewal_events=("renew",), horizon_days=4, grace_days=2)
@@ -39,7 +40,7 @@ def test_labels_are_what_plain_python_says(world: World) -> None:
         assert row == key | world.expected(row["user_id"], row["as_of_date"])
 
 
-@settings(PROPERTY, max_examples=40)
+@settings(PROPERTY, max_examples=examples(40))
 @given(world=worlds(), seed=st.integers(0, 9), cut=DAY)
 def test_any_split_of_days_and_any_order_of_rows_give_the_same_labels(world: World, seed: int, cut: int) -> None:
     whole, shuffle = world.table(1, END), random.Random(seed)
@@ -48,7 +49,7 @@ def test_any_split_of_days_and_any_order_of_rows_give_the_same_labels(world: Wor
     same_rows(stacked(world.table(number, number) for number in range(1, END + 1)), whole, KEY)
 
 
-@settings(PROPERTY, max_examples=40)
+@settings(PROPERTY, max_examples=examples(40))
 @given(world=worlds())
 def test_while_a_horizon_is_open_a_label_depends_on_no_more_than_its_input_hash_covers(world: World) -> None:
     """Of a window that has not closed, only the days up to D + late count: the others may come without a new label."""

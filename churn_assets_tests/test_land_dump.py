@@ -20,6 +20,7 @@ from churn_assets.landing.dump import LandedDump, land_dump
 from churn_assets.settings import Settings
 from churn_assets.settings_file import write_calendar
 from e_learning import PRODUCT
+from sizes import examples
 
 USERS = "user_id,signup_date,plan\n1,2025-11-30,free\n2,2026-01-02,paid\n"
 EVENTS = (
@@ -416,7 +417,7 @@ DAY_OF = {
 }
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     records=RECORDS,
     line_end=st.sampled_from(["\n", "\r\n", "\r"]),

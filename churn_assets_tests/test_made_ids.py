@@ -23,8 +23,9 @@ from churn_assets.landing.dump import land_dump
 from churn_assets.settings import Settings
 from churn_assets.transforms import clean_events, cleaning_rules
 from delivered import FORMATS, TEXT_FORMATS, raw_frame, written
+from sizes import examples
 
-PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(25), deadline=None, derandomize=True)
 DAY = date(2026, 1, 5)
 PARTS = ["user_id", "event_time", "event_type", "item"]
 EVENT = {"user_id": "1", "event_time": "2026-01-05T10:00:00", "event_type": "login", "item": "a"}

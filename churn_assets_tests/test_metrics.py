@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import oracles_metrics as oracles
 from churn_assets.transforms import growth_daily, retention_cohorts
 from frames import Row, admitted, records, same_rows, stacked
+from sizes import examples
 
-PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(25), deadline=None, derandomize=True)
 START = date(2026, 1, 1)
 """A Thursday: the first calendar week begins on day 5."""
 TABLES = {"growth_daily": growth_daily, "retention_cohorts": retention_cohorts}

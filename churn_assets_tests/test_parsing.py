@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import oracles
 from churn_assets.transforms import parsing
 from frames import records
+from sizes import examples
 
-PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(40), deadline=None, derandomize=True)
 ZONES = ["UTC", "Europe/Berlin", "America/New_York"]
 NEIGHBOURS = ["junk", "\u00e9 1", "2026-01-05T10:00:00+01:00"]
 """Each makes the fast way of casting a whole column fail."""

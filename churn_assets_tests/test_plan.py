@@ -18,6 +18,7 @@ from churn_assets.automation.backfill import planned
 from churn_assets.automation.plan import Plan
 from churn_assets.automation.plan import _runs as runs_of_steps
 from churn_assets.calendar import DayRange
+from sizes import examples
 from worlds import (
     AT_RISK,
     CALENDAR,
@@ -111,7 +112,7 @@ def test_the_runs_of_a_new_day_are_no_more_than_the_ranges_of_days_that_differ(l
     assert len(works) == len({work.days for work in works}) > 1
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_days_steps_have_each_is_done_once_and_after_what_it_needs(landed: Path, data: st.DataObject) -> None:
     steps = all_steps(deployment_of(landed).settings)

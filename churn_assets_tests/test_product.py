@@ -26,6 +26,7 @@ from churn_assets.product.functions import find_function
 from churn_assets.product.read import tomllib
 from churn_assets.product.show import as_toml
 from churn_assets.settings import Settings
+from sizes import examples
 
 EXAMPLES = Path(__file__).parent / "products"
 MUSIC = (EXAMPLES / "music_example.toml").read_text(encoding="utf-8")
@@ -454,7 +455,7 @@ DECLARATIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(DECLARATIONS)
 def test_a_declaration_is_refused_in_a_sentence_or_can_be_expanded(
     tmp_path_factory: Any, declaration: dict[str, Any]

@@ -16,11 +16,16 @@ from churn_assets.product import Feature, Measure
 from oracle_product import Row
 from player_worlds import event, product, world
 from random_events import LENGTH, World, day, worlds
+from sizes import examples
 
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
 """Without explaining, which takes minutes for declarations as large as these."""
 PROPERTY = settings(
-    max_examples=40, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(40),
+    deadline=None,
+    derandomize=True,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 EXACT = ("sum", "min", "max", "first", "last", "count", "distinct", "any", "sessions", "days", "observed", "since")
 """What is the same to the last bit: counts, chosen values, and sums, whose order is fixed."""

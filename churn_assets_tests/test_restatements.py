@@ -18,6 +18,7 @@ from churn_assets.contracts import Column, Contract, Kind
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Publication, Warehouse, publish, restatements
 from churn_assets.warehouse.arrivals import changed_files
+from sizes import examples
 from worlds import HORIZON, LATENESS, day, days, deliver, hashes, query, run_plainly, tamper, write_settings
 
 NEW_EVENTS = "event_id,user_id,event_time,event_type\n700001,2,2026-01-05T12:00:00,login\n"
@@ -180,7 +181,7 @@ def published(path: Path, rows: Things) -> None:
         )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(before=things, after=things)
 def test_counts_are_those_of_the_two_versions_laid_side_by_side(
     tmp_path_factory: pytest.TempPathFactory, before: Things, after: Things

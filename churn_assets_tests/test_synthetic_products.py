@@ -24,6 +24,7 @@ from churn_assets.synthetic import GeneratedWorld, generate
 from churn_assets.synthetic.derived import event_names, world_of
 from churn_assets.synthetic.world import shipped_world
 from oracles_rows import event_fate, found, user_fate
+from sizes import examples
 
 START = date(2026, 1, 1)
 DAYS = 75
@@ -264,7 +265,7 @@ def declarations(draw: st.DrawFn) -> Product:
 
 
 @given(declarations(), st.sampled_from(["csv", "jsonl", "parquet"]))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_declaration_has_a_world_of_clean_rows_in_which_all_of_it_occurs(
     product: Product, file_format: Any
 ) -> None:

@@ -17,8 +17,9 @@ from churn_assets import transforms
 from churn_assets.transforms import unmatched_events
 from e_learning import PRODUCT
 from frames import Row, clean_events, clean_users, records, stacked
+from sizes import examples
 
-PROPERTY = settings(max_examples=35, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(35), deadline=None, derandomize=True)
 GRID_KEY, EVENT_KEY = ["as_of_date", "user_id"], ["landing_date", "event_id"]
 LATENESS = 2
 

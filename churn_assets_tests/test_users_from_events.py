@@ -28,8 +28,9 @@ from churn_assets.transforms import (
 )
 from churn_assets.warehouse.gate import admit
 from frames import Row, landed, records, same_rows, stacked
+from sizes import examples
 
-PROPERTY = settings(max_examples=30, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(30), deadline=None, derandomize=True)
 LATENESS, FIRST, LAST = 2, 3, 9
 SETTINGS = Settings(
     data_dir=Path(__file__).parent / "products",

@@ -37,6 +37,7 @@ from churn_assets.warehouse.ledger import LEDGER_DDL
 from churn_assets.warehouse.progress import listening
 from churn_assets.warehouse.reading import Bucket
 from churn_assets.warehouse.selection import Selection
+from sizes import examples
 
 DAY = date(2026, 1, 5)
 ONE_DAY = DayRange(DAY, DAY)
@@ -830,7 +831,7 @@ windows = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(
     published=st.dictionaries(st.tuples(st.sampled_from(["a", "b"]), offsets), st.sampled_from(["h1", "h2"])),
     reads=st.dictionaries(st.sampled_from(["a", "b", "c"]), windows),
@@ -967,7 +968,7 @@ def test_what_is_read_is_an_ordinary_frame_that_may_be_changed(warehouse: Wareho
             assert unsorted[column.name].iloc[0] == value
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(st.integers(1, 7), st.lists(st.integers(1, 2**63 - 1), unique=True, max_size=30))
 def test_buckets_of_an_integer_key_split_the_rows(
     memory: duckdb.DuckDBPyConnection, count: int, ids: list[int]
@@ -976,7 +977,7 @@ def test_buckets_of_an_integer_key_split_the_rows(
     split_and_join(memory, "reading_id", Kind.INTEGER, count, rows)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(st.integers(1, 7), st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=30))
 def test_buckets_of_a_text_key_split_the_rows(
     memory: duckdb.DuckDBPyConnection, count: int, texts: list[str | None]
@@ -1011,7 +1012,7 @@ SPELLINGS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.integers(1, 2**63 - 1), st.lists(SPELLINGS, min_size=2, max_size=6), st.integers(2, 7))
 def test_every_spelling_that_cleaning_reads_as_one_id_meets_in_one_bucket(
     memory: duckdb.DuckDBPyConnection, number: int, spellings: list[Callable[[int], str]], count: int
