@@ -23,6 +23,7 @@ DEFINITIONS_TABLE = f"{SCHEMA}.{DEFINITIONS}"
 DEFINITIONS_DDL = f"""CREATE TABLE IF NOT EXISTS {DEFINITIONS_TABLE} (
     definition VARCHAR NOT NULL, table_name VARCHAR NOT NULL, columns STRUCT(name VARCHAR, kind VARCHAR,
     nullable BOOLEAN, provenance BOOLEAN, meaning VARCHAR, version VARCHAR)[] NOT NULL)"""
+OF_TABLES = "WHERE $1 IS NULL OR list_contains($1, table_name)"
 GONE = ""
 """Kind of a column that was dropped since the partition was published."""
 UNKNOWN = ""
@@ -172,10 +173,9 @@ def from_ddl(columns: Mapping[str, tuple[str, bool]]) -> Definition:
 
 def read_definitions(connection: duckdb.DuckDBPyConnection, tables: list[str] | None) -> Iterator[Definition]:
     """All that were ever published of some tables, None: of all. The table of definitions must exist."""
-    condition = "WHERE $1 IS NULL OR list_contains($1, table_name)"
-    ids = connection.execute(f"SELECT definition FROM {DEFINITIONS_TABLE} {condition}", [tables]).fetchall()
+    ids = connection.execute(f"SELECT definition FROM {DEFINITIONS_TABLE} {OF_TABLES}", [tables]).fetchall()
     if any(id not in _KNOWN for (id,) in ids):
-        query = f"SELECT definition, columns FROM {DEFINITIONS_TABLE} {condition}"
+        query = f"SELECT definition, columns FROM {DEFINITIONS_TABLE} {OF_TABLES}"
         for id, columns in connection.execute(query, [tables]).fetchall():
             _KNOWN[id] = definition_of(columns)
     yield from (_KNOWN[id] for (id,) in ids)
