@@ -10,7 +10,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from churn_assets.settings import Settings
+from churn_assets.errors import ChurnError
+from churn_assets.settings import SETTINGS_FILE, Settings
 
 if TYPE_CHECKING:
     from dagster import DailyPartitionsDefinition, PartitionMapping
@@ -141,8 +142,16 @@ def daily_partitions(settings: Settings) -> DailyPartitionsDefinition:
 
 
 def calendar_days(settings: Settings) -> DayRange:
-    """The days of the calendar. Without an end date they end yesterday, which only the clock can say."""
-    last = settings.end_date or datetime.now(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
+    """The days of the calendar. Without an end date they end yesterday, which only the clock can say.
+
+    Raises ChurnError where they would end before they start, today's start apart: its first day is not over yet.
+    """
+    last = settings.end_date or datetime.now(ZoneInfo(settings.timezone)).date() - ONE_DAY
+    if settings.calendar_start > last + ONE_DAY:
+        raise ChurnError(
+            f"{settings.data_dir / SETTINGS_FILE}: start_date {settings.calendar_start} is yet to come, so that the calendar has no "
+            "day; correct it."
+        )
     return DayRange(settings.calendar_start, last)
 
 

@@ -44,6 +44,8 @@ class Found:
     sought: Erased
     text: str | None
     files: Sequence[FoundFile]
+    undecided: Sequence[Path]
+    """Files below the landing folder, none of a day's, that cannot be read for certain."""
     tables: Mapping[str, int]
     training_sets: Sequence[str]
     exports: Sequence[Path]
@@ -95,16 +97,18 @@ def find_user(deployment: Deployment, user: str) -> Found:
         return sought.holds(ids).tolist()
 
     text = own if is_unmistakable(own, id_type) else None
+    landed = search_landing(settings, sought, own)
     found = Found(
         sought=sought,
         text=text,
-        files=list(search_landing(settings, sought)),
+        files=landed.found,
+        undecided=landed.undecided,
         tables=_tables_with(deployment, sought, text),
         training_sets=versions_with(settings.training_sets_dir, is_sought),
         exports=list(exports_with(settings.data_dir, is_sought, apart=_own_folders(deployment))),
         earlier=erasure_record.latest(settings, sought),
     )
-    if found.is_nowhere and found.earlier is None:
+    if found.is_nowhere and found.earlier is None and not found.undecided:
         raise ChurnError("There is no such user: neither landed, nor in a table, a training set or an export.")
     return found
 

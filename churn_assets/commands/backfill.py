@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from churn_assets.commands.display import console, run_planned, show_reasons, show_report
+from churn_assets.commands.display import console, run_planned, show_reasons, show_report, show_unclaimed
 from churn_assets.commands.options import Day, pass_deployment
 from churn_assets.errors import ChurnError
 
@@ -71,6 +71,7 @@ def bring_up_to_date(
         show_report(report)
     if todo.training_set and report.succeeded and (few := too_few_days(deployment)):
         console.print(f"No training set yet. {few}", soft_wrap=True)
+    show_unclaimed(deployment)
     return report.succeeded
 
 

@@ -120,6 +120,16 @@ def show_reasons(todo: Plan) -> None:
         console.print(escape(sentence), soft_wrap=True)
 
 
+def show_unclaimed(deployment: Deployment) -> bool:
+    """What was delivered and no run looks at; whether there is any."""
+    from churn_assets.landing.unclaimed import sentences
+
+    overlooked = list(sentences(deployment.settings))
+    for sentence in overlooked:
+        console.print(f"[yellow]{escape(sentence)}[/yellow]", soft_wrap=True)
+    return bool(overlooked)
+
+
 def show_errors(sentences: Sequence[str]) -> None:
     """On standard error, where a command goes on after the first."""
     for sentence in shortened(sentences):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ def erase(deployment: Deployment, user_id: str, dry_run: bool, yes: bool) -> Non
     with console.status("Searching landed files, tables and copies ..."):
         found = find_user(deployment, user_id)
     if found.is_nowhere and not found.is_unfinished:
+        _require_all_decided(deployment, found)
         console.print("This user was erased before; nothing of them is here.")
         return
     _show_found(found)
@@ -54,6 +56,7 @@ def _erase(deployment: Deployment, found: Found) -> bool:
         outcome = run_erase(definitions, deployment, found, raise_on_error=is_debugging())
     show_report(outcome.report)
     _require_nothing_left(deployment, outcome.still_named_in)
+    _require_all_decided(deployment, found)
     if not outcome.report.succeeded:
         console.print(
             "The user is erased, but not all that depended on them could be computed again: churn-assets restate"
@@ -76,12 +79,24 @@ def _show_found(found: Found) -> None:
     console.print(shown)
 
 
-def _require_nothing_left(deployment: Deployment, files: list[Path]) -> None:
+def _require_nothing_left(deployment: Deployment, files: Sequence[Path]) -> None:
     if files:
-        folder = deployment.settings.data_dir
-        named = ", ".join(path.relative_to(folder).as_posix() for path in files[:MOST_FILES])
-        more = f" and {len(files) - MOST_FILES:,} more" if len(files) > MOST_FILES else ""
         raise ChurnError(
-            f"The user's own rows are erased, but the id still stands in {named}{more}, which are not ours to change or hold "
-            "rows of other users that name it; correct or remove them, and run 'churn-assets restate'."
+            f"The user's own rows are erased, but the id still stands in {_named(deployment, files)}, which are not ours to change "
+            "or hold rows of other users that name it; correct or remove them, and run 'churn-assets restate'."
         )
+
+
+def _require_all_decided(deployment: Deployment, found: Found) -> None:
+    if found.undecided:
+        raise ChurnError(
+            f"{'Nothing of the user was found elsewhere' if found.is_nowhere else 'The rest is erased'}, but "
+            f"{_named(deployment, found.undecided)} may hold records of the user: no run reads them, and they cannot be read for "
+            "certain; look into them yourself, and remove them or deliver them again."
+        )
+
+
+def _named(deployment: Deployment, files: Sequence[Path]) -> str:
+    folder = deployment.settings.data_dir
+    named = ", ".join(path.relative_to(folder).as_posix() for path in files[:MOST_FILES])
+    return named + (f" and {len(files) - MOST_FILES:,} more" if len(files) > MOST_FILES else "")

@@ -22,7 +22,7 @@ def land(data: Path | None, paths: tuple[Path, ...], start: date | None, end: da
     from events.
     """
     from churn_assets.landing.dump import land_dump
-    from churn_assets.settings import Settings
+    from churn_assets.settings import SETTINGS_FILE, Settings
 
     settings = Settings.load(data)
     users, events = users_and_events(paths)
@@ -44,4 +44,8 @@ def land(data: Path | None, paths: tuple[Path, ...], start: date | None, end: da
     ):
         if count:
             console.print(f"[yellow]{count:,} {what}.[/yellow]")
+    if end is None and (last := Settings.load(data).end_date):
+        console.print(
+            f"The calendar ends on {last}; for days that are delivered later raise end_date in {SETTINGS_FILE}, or take it out."
+        )
     console.print("Next: churn-assets backfill")

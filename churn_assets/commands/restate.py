@@ -16,6 +16,7 @@ from churn_assets.commands.display import (
     show_errors,
     show_report,
     show_restated,
+    show_unclaimed,
     table,
 )
 from churn_assets.commands.options import pass_deployment
@@ -72,5 +73,6 @@ def _show_rest(deployment: Deployment, impossible: Sequence[str], *, is_up_to_da
         console.print(f"{len(waiting):,} delivered days were never published; 'churn-assets backfill' does that.")
     if is_up_to_date and not impossible:
         console.print("What is published is up to date with what has landed.")
+    show_unclaimed(deployment)
     show_errors(impossible)
     return not impossible

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from churn_assets.commands.display import console, shortened, show_reasons, table
+from churn_assets.commands.display import console, shortened, show_reasons, show_unclaimed, table
 from churn_assets.commands.options import pass_deployment
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ def status(deployment: Deployment) -> None:
     from churn_assets.assets.training_step import missing_training_set
     from churn_assets.automation.backfill import current_ledger, planned
     from churn_assets.calendar import calendar_days
-    from churn_assets.landing.incoming import days_after
 
     ledger, todo = current_ledger(deployment), planned(deployment)
     calendar = calendar_days(deployment.settings)
@@ -41,16 +40,8 @@ def status(deployment: Deployment) -> None:
     show_reasons(todo)
     for sentence in shortened(todo.impossible):
         console.print(f"[yellow]{escape(sentence)}[/yellow]")
-    end = deployment.settings.end_date
-    later = days_after(deployment.settings.landing_dir, end) if end else []
-    if later:
-        days = f"{len(later):,} landed {'day is' if len(later) == 1 else 'days are'}"
-        console.print(
-            f"[yellow]{days} not computed: the last is {later[-1]}, and the calendar ends on {end}; raise end_date in churn.toml, "
-            "or take it out to go on until yesterday.[/yellow]",
-            soft_wrap=True,
-        )
+    overlooked = show_unclaimed(deployment)
     if todo.works or missing_training_set(deployment):
         console.print("Next: churn-assets backfill")
-    elif not todo.impossible and not later:
+    elif not todo.impossible and not overlooked:
         console.print("Everything is up to date.")

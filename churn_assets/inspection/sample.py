@@ -22,7 +22,8 @@ from churn_assets.inspection.files import (
 from churn_assets.inspection.headers import check_header
 from churn_assets.inspection.paths import JSON, OBJECT_ROWS, Paths, with_objects
 from churn_assets.landing.csv_file import parse
-from churn_assets.landing.parquet_file import UNREADABLE, as_text
+from churn_assets.landing.parquet_file import UNREADABLE
+from churn_assets.landing.parquet_types import as_text
 
 JSON_BYTES = 32 * 2**20
 CSV_BYTES = 192 * 2**20
@@ -154,7 +155,7 @@ def _parquet(files: SourceFiles) -> Looked:
     per_file = max(PARQUET_ROWS // len(files.paths), 1000)
     for path in files.paths:
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
                 rows_in_all += file.metadata.num_rows
                 batches, rows = [], 0
                 for batch in file.iter_batches(batch_size=65_536):

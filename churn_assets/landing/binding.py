@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from churn_assets.errors import RefusedFile
 from churn_assets.product import Product
@@ -17,6 +18,11 @@ from churn_assets.settings import EventsSettings, SourceName, SourceSettings, Us
 Refuse = Callable[[str], RefusedFile]
 _LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z_ .-]{0,39}")
 EVENT_ID = "event_id"
+ColumnKind = Literal["id", "time", "date", "label", "text", "flag", "integer", "number", "other"]
+"""What a source column holds; `other` is outside the contract."""
+KEY_KINDS: Mapping[str, ColumnKind] = {
+    "user_id": "id", EVENT_ID: "id", "event_time": "time", "event_type": "label", "signup_date": "date", VALID_FROM: "date"
+}  # fmt: skip
 NO_COLUMN = "extra"
 """Aliases given to it are no contract column, though they may be named like one."""
 MOST_COLUMNS = 2000
@@ -70,6 +76,8 @@ class Binder:
         self.source, self.settings, self.refuse = source, settings, refuse
         self.required, self._optional = required_columns(product, source, settings), product.optional_columns(source)
         self._read_by_paths = product.path_columns(source)
+        entries = {entry.name: entry.type for entry in product.entries_of(source) if entry.from_ is None}
+        self.kinds: Mapping[str, ColumnKind] = {**entries, **KEY_KINDS}
         columns = (*self.required, *self._optional)
         self._columns = frozenset(columns)
         self._known: dict[str, tuple[str, str | None]] = {name: (name, name) for name in columns}

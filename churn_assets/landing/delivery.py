@@ -19,6 +19,8 @@ FORMATS |= {".tsv": "csv", ".tsv.gz": "csv"}
 FORMATS |= dict.fromkeys((".json", ".json.gz", ".ndjson", ".ndjson.gz"), "jsonl")
 """By how a file's name ends. What exporters name .json is JSON Lines; one JSON array is not."""
 PIECE_BYTES = 256 * 1024
+GZIP = b"\x1f\x8b"
+"""How gzip data begins."""
 RATIO_JUDGED_FROM_BYTES = MEBIBYTE
 """A small file of one repeated row compresses past any ratio and harms nobody."""
 
@@ -124,7 +126,7 @@ def _gunzip(delivered: bytes, shown: str, settings: SourceSettings) -> bytes:
     largest = settings.max_file_mebibytes * MEBIBYTE
     suspicious = max(RATIO_JUDGED_FROM_BYTES, settings.max_compression_ratio * len(delivered))
     while at < len(view):
-        if at and bytes(view[at : at + 2]) != b"\x1f\x8b":
+        if at and bytes(view[at : at + 2]) != GZIP:
             raise RefusedFile(f"{shown} has bytes after the end of its gzip data; deliver it again.")
         member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
         while not member.eof:

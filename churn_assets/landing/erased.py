@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +27,7 @@ from churn_assets.transforms.parsing import Bools
 
 ERASURES = "erasures.json"
 USER_ID = "user_id"
+LARGEST_ID = 2**63
 _JSON_PARTS = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s",:{}\[\]]+)')
 """Texts and bare values of a line that is no JSON object."""
 
@@ -99,9 +101,27 @@ def canonical(user: str, id_type: str) -> str | None:
 
 
 def _canonical(texts: pd.Series[Any], id_type: str, value_map: dict[str, str]) -> pd.Series[Any]:
-    ids, _ = parsing.ids(parsing.mapped(texts, value_map), id_type)
-    # An id with blanks around it is another id to the tables, but the same person.
-    return ids.str.strip() if id_type == "string" else ids
+    written = parsing.mapped(texts, value_map)
+    ids, _ = parsing.ids(written, id_type)
+    if id_type == "string":
+        # An id with blanks around it is another id to the tables, but the same person.
+        return ids.str.strip()
+    unread = parsing.is_missing(ids) & written.notna().to_numpy()
+    if unread.any():
+        # What cleaning does not take for an id, a number in another notation, names a person all the same.
+        numbers = ids.to_numpy(copy=True)
+        numbers[unread] = [_whole_number(text) for text in written[unread]]
+        return pd.Series(numbers)
+    return ids
+
+
+def _whole_number(text: str) -> int:
+    """The id that a text equals as a number, however that is written; 0 if it equals none."""
+    try:
+        number = Decimal(text.strip().strip("\"'"))
+        return int(number) if 0 < number < LARGEST_ID and number == number.to_integral_value() else 0
+    except ArithmeticError:  # no number, or one past what a decimal holds
+        return 0
 
 
 def read_erasures(data_dir: Path) -> dict[str, Any]:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+import re
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.files import UNFINISHED, replace_content
+from churn_assets.landing.delivery import GZIP
 from churn_assets.landing.erased import Erased
-from churn_assets.landing.records import read_records
+from churn_assets.landing.folder import is_delivered, is_marker
+from churn_assets.landing.records import is_without, read_records
 from churn_assets.settings import SOURCES, Settings, SourceName
 
 
@@ -29,15 +34,56 @@ class FoundFile:
     records: int
 
 
-def search_landing(settings: Settings, sought: Erased) -> Iterator[FoundFile]:
-    """The files of every landing day, of the calendar or not, that hold a record of a sought user.
+@dataclass(frozen=True)
+class Search:
+    """What was found, and files that no run reads and that nobody could look into for certain."""
 
-    Raises RefusedFile for one that cannot be read for certain: nobody could say that the user is not in it.
+    found: Sequence[FoundFile]
+    undecided: Sequence[Path]
+
+
+def search_landing(settings: Settings, sought: Erased, user: str) -> Search:
+    """Every file below the landing folder, whether a run reads it or not. `user` is the sought id as text.
+
+    Raises RefusedFile for a file of a day that cannot be read for certain: nobody could say that the user is not in it.
     """
-    for source in SOURCES:
-        for path in sorted((settings.landing_dir / source).glob("date=*/*")):
-            if path.name[0] not in "._" and (records := _sought(settings, source, path, sought)[0]):
-                yield FoundFile(source, path, records)
+    found: list[FoundFile] = []
+    undecided: list[Path] = []
+    landing, looked_into = settings.landing_dir, set[Path]()
+    files = [path for path in landing.rglob("*") if path.is_file() and path.stat().st_size]
+    # Those of days first: a link tells better than the file itself, somewhere else, of which source it is.
+    for path in sorted(files, key=lambda path: (not is_delivered(path, landing), path)):
+        source, *_ = path.relative_to(landing).parts
+        is_of_a_day = is_delivered(path, landing)
+        if not is_of_a_day and path.resolve() in looked_into:
+            continue
+        looked_into.add(path.resolve())
+        for name in (source,) if source in SOURCES else SOURCES:
+            try:
+                if records := _sought(settings, name, path, sought)[0]:
+                    found.append(FoundFile(name, path, records))
+                break
+            except RefusedFile:
+                if is_of_a_day:
+                    raise
+        else:
+            if _may_name(path, user):
+                undecided.append(path)
+    return Search(found, undecided)
+
+
+def _may_name(path: Path, user: str) -> bool:
+    """Whether a file that is none of a source's may hold the id: it does as text, or is no text. Markers are taken as they are."""
+    content = path.read_bytes()
+    with suppress(OSError, EOFError, zlib.error):
+        content = gzip.decompress(content) if content.startswith(GZIP) else content
+    if re.search(rb"(?<!\w)" + re.escape(user.encode()) + rb"(?!\w)", content):
+        return True
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return not is_marker(path.name)
+    return b"\0" in content and not is_marker(path.name)
 
 
 def rewrite_without(settings: Settings, found: FoundFile, sought: Erased) -> None:
@@ -57,14 +103,14 @@ def rewrite_without(settings: Settings, found: FoundFile, sought: Erased) -> Non
 
 def remove_leftovers(settings: Settings) -> None:
     """What an erasure that was killed left beside the landed files."""
-    for leftover in settings.landing_dir.glob(f"*/date=*/.*{UNFINISHED}"):
+    for leftover in settings.landing_dir.rglob(f".*{UNFINISHED}"):
         leftover.unlink(missing_ok=True)
 
 
 def rename_without(settings: Settings, text: str, instead: str) -> None:
     """Take a text out of the names of landed files."""
-    for path in sorted(settings.landing_dir.glob("*/date=*/*")):
-        if text in path.name:
+    for path in sorted(settings.landing_dir.rglob("*")):
+        if text in path.name and path.is_file():
             path.rename(_free(path.with_name(path.name.replace(text, instead))))
 
 
@@ -75,10 +121,19 @@ def _free(path: Path) -> Path:
 
 
 def _sought(settings: Settings, source: SourceName, path: Path, sought: Erased) -> tuple[int, bytes]:
-    """How many records of the file are sought ones, and the file without them."""
+    """How many records of the file are sought ones, and the file without them. Raises RefusedFile where it cannot be proved that
+    all other records would be as they were.
+    """
     records = read_records(path, source, settings, settings.landing_dir)
     found = sought.among(records.read, records.binder, records.delivery.format)
     if records.delivery.format == "jsonl" and found.any() and not (records.read.is_bound & ~found).any():
         # Unreadable lines alone are no file: it would be refused, and with it everybody's day.
         found[:] = True
-    return int(found.sum()), records.rows.only(~found) if found.any() else b""
+    if not found.any():
+        return 0, b""
+    content = records.rows.only(~found)
+    if not is_without(records, found, content):
+        raise records.delivery.refused(
+            "cannot be written again so that all other records stay as they are; take the user's records out yourself"
+        )
+    return int(found.sum()), content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -11,10 +12,31 @@ from churn_assets.errors import RefusedFile
 from churn_assets.settings import SOURCES, SourceName
 
 NOT_READ = "not read"
+DAY = "date="
+_DAY_FOLDER = re.compile(r"date=\d{4}-\d{2}-\d{2}")
 
 
 def day_folder(landing_dir: Path, source: SourceName, day: date) -> Path:
-    return landing_dir / source / f"date={day.isoformat()}"
+    return landing_dir / source / f"{DAY}{day.isoformat()}"
+
+
+def is_marker(name: str) -> bool:
+    """Whether a file or folder of this name is none of a source's: it begins with a dot or an underscore."""
+    return name[0] in "._"
+
+
+def day_of(folder: str) -> date | None:
+    """The landing day that a folder of this name holds; None if it is no such folder."""
+    try:
+        return date.fromisoformat(folder.removeprefix(DAY)) if _DAY_FOLDER.fullmatch(folder) else None
+    except ValueError:
+        return None
+
+
+def is_delivered(path: Path, landing_dir: Path) -> bool:
+    """Whether a file below the landing folder is one of a source's landing day."""
+    parts = path.relative_to(landing_dir).parts
+    return len(parts) == 3 and parts[0] in SOURCES and day_of(parts[1]) is not None and not is_marker(parts[2])
 
 
 def delivered_files(landing_dir: Path, source: SourceName, day: date) -> list[Path]:
@@ -24,7 +46,7 @@ def delivered_files(landing_dir: Path, source: SourceName, day: date) -> list[Pa
     """
     folder = day_folder(landing_dir, source, day)
     try:
-        files = sorted(path for path in folder.iterdir() if path.name[0] not in "._")
+        files = sorted(path for path in folder.iterdir() if not is_marker(path.name))
     except OSError:
         files = []
     if not files:
@@ -43,7 +65,7 @@ def files_of_dump(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     inside = (file for file in path.rglob("*") if file.is_file())
-    files = sorted(file for file in inside if all(part[0] not in "._" for part in file.relative_to(path).parts))
+    files = sorted(file for file in inside if not any(is_marker(part) for part in file.relative_to(path).parts))
     if not files:
         raise RefusedFile(f"{path} is a folder without a file; name a file, or a folder that holds some.")
     return files
@@ -80,7 +102,7 @@ def current_digests(landing_dir: Path, source: SourceName, day: date) -> dict[st
 
 def has_delivery(folder: Path) -> bool:
     """Whether a landing day's folder holds a file that is not a marker."""
-    return folder.is_dir() and any(entry.name[0] not in "._" for entry in folder.iterdir())
+    return folder.is_dir() and any(not is_marker(entry.name) for entry in folder.iterdir())
 
 
 def landing_fingerprint(landing_dir: Path) -> str:
@@ -88,7 +110,7 @@ def landing_fingerprint(landing_dir: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for source in SOURCES:
         for folder in sorted((landing_dir / source).glob("date=*")):
-            for path in sorted(path for path in folder.iterdir() if path.name[0] not in "._"):
+            for path in sorted(path for path in folder.iterdir() if not is_marker(path.name)):
                 status = path.stat()
                 digest.update(
                     f"{path.relative_to(landing_dir)}\t{status.st_size}\t{status.st_mtime_ns}\t{status.st_ctime_ns}\n".encode()

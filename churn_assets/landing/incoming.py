@@ -11,7 +11,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -53,12 +52,6 @@ def incoming(landing_dir: Path) -> Iterator[Path]:
 
 
 ADDING = "put files into the day folders yourself, and raise end_date in churn.toml to the last of these days"
-
-
-def days_after(landing_dir: Path, end: date) -> list[str]:
-    """Days with landed files after the calendar's end, which no run reads."""
-    days = {day.split("=")[1] for day in _day_folders(landing_dir)}
-    return sorted(day for day in days if day > end.isoformat())
 
 
 def publish(staging: Path, landing_dir: Path, *, replace: bool, whole: bool) -> bool:

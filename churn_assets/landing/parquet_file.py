@@ -1,20 +1,20 @@
-"""Parquet: typed columns turned into the text a careful source would have written: one cleaning reads all formats.
-
-Integers, decimals and floats in shortest exact form, dates and times in ISO 8601 (instants in UTC with a Z).
-"""
+"""Parquet: typed columns turned into the text a careful source would have written: one cleaning reads all formats."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from churn_assets.landing.binding import Binder, Binding, header_repairs
+from churn_assets.landing.binding import Binder, Binding, ColumnKind, header_repairs
 from churn_assets.landing.delivery import RATIO_JUDGED_FROM_BYTES, Delivery, decompression_bomb, too_large
 from churn_assets.landing.nested import with_nested
+from churn_assets.landing.parquet_types import FAMILIES, REMEDIES, as_text, family
 from churn_assets.landing.rows import ReadRows
 from churn_assets.settings import MEBIBYTE, SourceSettings
 
@@ -23,6 +23,7 @@ UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, Index
 BATCH_ROWS = 65_536
 LEAST_BYTES_PER_VALUE = 4
 """A text of any length costs an offset of 4 bytes, however well its column was encoded."""
+INT96 = "INT96"
 
 
 def read_parquet(delivery: Delivery, binder: Binder) -> ReadRows:
@@ -36,16 +37,67 @@ def read_parquet(delivery: Delivery, binder: Binder) -> ReadRows:
         raise corrupt from None
     matches = [binder.match(name) for name in schema.names]
     binding = binder.bind(matches, "deliver them")
-    _check_types(delivery, schema, binding)
+    kinds = {position: binder.kinds[name] for name, position in binding.columns.items()}
+    _check_types(delivery, schema, binding, kinds)
     try:
-        table = _read(delivery, file, schema, binder.settings)
+        table = _read(delivery, open_exactly(delivery, file), binder.settings)
         table.validate(full=True)  # pyarrow does not check text for UTF-8 while reading
-        columns = [as_text(column) for column in table.columns]
+        columns = [as_text(column, kinds.get(position, "other")) for position, column in enumerate(table.columns)]
     except UNREADABLE:
         raise corrupt from None
     if table.num_rows != metadata.num_rows:
         raise corrupt
     return with_nested(ReadRows(columns, table.num_rows, binding, header_repairs(matches)))
+
+
+def open_exactly(delivery: Delivery, file: pq.ParquetFile) -> pq.ParquetFile:
+    """The file in the unit that holds all its INT96 timestamps: Arrow's own, nanoseconds, wraps round outside of 1677..2262.
+
+    Raises RefusedFile if some need nanoseconds and others lie outside.
+    """
+    if not has_int96(file):
+        return file
+    columns = sorted({leaf.path.split(".")[0] for leaf in _leaves_of(file) if leaf.physical_type == INT96})
+    other = pq.ParquetFile(pa.BufferReader(delivery.data), coerce_int96_timestamp_unit="us")
+    fits, is_exact = True, True
+    batches = (each.iter_batches(batch_size=BATCH_ROWS, columns=columns) for each in (file, other))
+    for by_nanosecond, by_microsecond in zip(*batches, strict=True):
+        for wrapped, true in zip(_timestamps(by_nanosecond), _timestamps(by_microsecond), strict=True):
+            with np.errstate(over="ignore"):
+                below = wrapped.view(np.uint64) - true.view(np.uint64) * np.uint64(1000)
+            fits = fits and bool((wrapped // 1000 == true).all())
+            is_exact = is_exact and not below.any()
+    if not (fits or is_exact):
+        raise delivery.refused(
+            f"holds INT96 timestamps in {', '.join(map(repr, columns))}, some with nanoseconds and some outside of the years 1677 "
+            "to 2262, which no type holds both; write them as TIMESTAMP of microseconds"
+        )
+    return file if fits else other
+
+
+def has_int96(file: pq.ParquetFile) -> bool:
+    return any(leaf.physical_type == INT96 for leaf in _leaves_of(file))
+
+
+def _leaves_of(file: pq.ParquetFile) -> Iterator[Any]:
+    schema = file.metadata.schema
+    return (schema.column(n) for n in range(len(schema)))
+
+
+def _timestamps(batch: pa.RecordBatch) -> Iterator[npt.NDArray[np.int64]]:
+    """The timestamps of a batch, those inside of lists and objects too, as whole numbers."""
+    waiting = list(batch.columns)
+    while waiting:
+        column = waiting.pop()
+        kind = column.type
+        if pt.is_timestamp(kind):
+            yield column.drop_null().cast(pa.int64()).to_numpy()
+        elif pt.is_struct(kind):
+            waiting += column.flatten()
+        elif pt.is_map(kind):
+            waiting += [column.keys, column.items]
+        elif pt.is_nested(kind):
+            waiting.append(column.flatten())
 
 
 def _check_size(delivery: Delivery, metadata: Any, columns: int, settings: SourceSettings) -> None:
@@ -56,7 +108,7 @@ def _check_size(delivery: Delivery, metadata: Any, columns: int, settings: Sourc
         raise decompression_bomb(delivery.shown, settings)
 
 
-def _read(delivery: Delivery, file: pq.ParquetFile, schema: pa.Schema, settings: SourceSettings) -> pa.Table:
+def _read(delivery: Delivery, file: pq.ParquetFile, settings: SourceSettings) -> pa.Table:
     """All rows, in batches: how large dictionary-encoded text becomes is not in the metadata."""
     batches, size = [], 0
     for batch in file.iter_batches(batch_size=BATCH_ROWS):
@@ -64,45 +116,11 @@ def _read(delivery: Delivery, file: pq.ParquetFile, schema: pa.Schema, settings:
         if size > settings.max_file_mebibytes * MEBIBYTE:
             raise too_large(delivery.shown, settings)
         batches.append(batch)
-    return pa.Table.from_batches(batches, schema=batches[0].schema if batches else schema)
+    return pa.Table.from_batches(batches, schema=batches[0].schema if batches else file.schema_arrow)
 
 
-def _check_types(delivery: Delivery, schema: pa.Schema, binding: Binding) -> None:
+def _check_types(delivery: Delivery, schema: pa.Schema, binding: Binding, kinds: dict[int, ColumnKind]) -> None:
     for name, position in (*binding.columns.items(), *binding.extra):
-        kind = _plain(schema.field(position).type)
-        if _holds_binary(kind) or (pt.is_nested(kind) and name in binding.columns):
-            raise delivery.refused(
-                f"holds {name!r} as {kind}, which is no text, number, date or time; write it as text"
-            )
-
-
-def _holds_binary(kind: pa.DataType) -> bool:
-    if pt.is_nested(kind):
-        return any(_holds_binary(_plain(kind.field(n).type)) for n in range(kind.num_fields))
-    return bool(
-        pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_fixed_size_binary(kind) or pt.is_binary_view(kind)
-    )
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if isinstance(kind, pa.BaseExtensionType):
-        return _plain(kind.storage_type)
-    return _plain(kind.value_type) if pt.is_dictionary(kind) else kind
-
-
-def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = column.cast(column.type.storage_type)
-    if pt.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    kind = column.type
-    if pt.is_nested(kind):
-        texts = [None if value is None else _nested_text(value) for value in column.to_pylist()]
-        return pa.chunked_array([pa.array(texts, pa.string())])
-    if pt.is_timestamp(kind) and kind.tz is not None:
-        column = column.cast(pa.timestamp(kind.unit, "UTC"))
-    return column.cast(pa.string())
-
-
-def _nested_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+        delivered, kind = schema.field(position).type, kinds.get(position, "other")
+        if family(delivered) not in FAMILIES[kind]:
+            raise delivery.refused(f"holds {name!r} as {delivered}; write it as {REMEDIES.get(kind, 'text')}")

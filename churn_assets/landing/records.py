@@ -8,12 +8,13 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.types as pt
 
 from churn_assets.landing.binding import Binder
 from churn_assets.landing.csv_file import read_csv
@@ -21,7 +22,7 @@ from churn_assets.landing.csv_records import csv_records, jsonl_records
 from churn_assets.landing.delivery import Delivery, take_delivery
 from churn_assets.landing.encoding import UTF8, utf8_bytes
 from churn_assets.landing.jsonl_file import read_jsonl
-from churn_assets.landing.parquet_file import UNREADABLE, read_parquet
+from churn_assets.landing.parquet_file import UNREADABLE, has_int96, open_exactly, read_parquet
 from churn_assets.landing.rows import ReadRows
 from churn_assets.settings import Settings, SourceName
 
@@ -46,15 +47,30 @@ class Records:
     delivery: Delivery
     binder: Binder
     read: ReadRows
-    rows: Rows
+    rows: _ParquetRows | _TextRows
 
 
 def read_records(path: Path, source: SourceName, settings: Settings, landing_dir: Path) -> Records:
     """The file at `path`. Raises RefusedFile, in one sentence that shows no value of a row."""
     declared = settings.source(source)
     delivery = take_delivery(path, settings=declared, landing_dir=landing_dir)
-    binder = Binder(source, declared, settings.declaration, delivery.refused)
-    rows: Rows
+    return _records(delivery, Binder(source, declared, settings.declaration, delivery.refused))
+
+
+def is_without(records: Records, gone: Kept, content: bytes) -> bool:
+    """Whether `content`, as a file, holds all records but those that are `gone`, byte by byte and in the same order."""
+    if not isinstance(records.rows, _TextRows):
+        return True  # it is compared value by value where it is written
+    again = _records(replace(records.delivery, data=content), records.binder)
+    kept = records.rows.take(np.flatnonzero(~gone))
+    return (
+        isinstance(again.rows, _TextRows) and again.rows.head == kept.head and bool(again.rows.records == kept.records)
+    )
+
+
+def _records(delivery: Delivery, binder: Binder) -> Records:
+    declared = binder.settings
+    rows: _ParquetRows | _TextRows
     if delivery.format == "parquet":
         read = read_parquet(delivery, binder)
         rows = _parquet_rows(delivery)
@@ -106,8 +122,12 @@ class _TextRows:
 
 @dataclass(frozen=True)
 class _ParquetRows:
+    """`int96_unit` is the unit in which the file's INT96 timestamps were read, None where it has none."""
+
     table: pa.Table
     compression: str
+    int96_unit: str | None
+    delivery: Delivery
 
     def take(self, order: Order) -> _ParquetRows:
         return replace(self, table=self.table.take(pa.array(order)))
@@ -117,17 +137,45 @@ class _ParquetRows:
         return rows.content(0, rows.table.num_rows)
 
     def content(self, first: int, last: int) -> bytes:
-        written = pa.BufferOutputStream()
-        pq.write_table(self.table.slice(first, last - first), written, compression=self.compression)
-        return written.getvalue().to_pybytes()
+        """Raises RefusedFile unless what was written reads back with equal types and values."""
+        rows, written = self.table.slice(first, last - first), pa.BufferOutputStream()
+        pq.write_table(
+            rows, written, compression=self.compression, use_deprecated_int96_timestamps=self.int96_unit is not None
+        )
+        content = written.getvalue()
+        again = pq.ParquetFile(pa.BufferReader(content), coerce_int96_timestamp_unit=self.int96_unit).read()
+        if not same_rows(rows, again):
+            raise self.delivery.refused(
+                "cannot be written again with equal types and values, so it was left as it is; deliver it in another format"
+            )
+        return content.to_pybytes()
+
+
+def same_rows(one: pa.Table, other: pa.Table) -> bool:
+    """Whether two tables have the same columns and, bit by bit, the same values in the same order."""
+    return one.schema.equals(other.schema) and all(
+        _comparable(column) == _comparable(again) for column, again in zip(one.columns, other.columns, strict=True)
+    )
+
+
+def _comparable(column: pa.ChunkedArray) -> Any:
+    """What is equal for equal values: NaN is none to Arrow, and dictionaries may be in another order."""
+    if pt.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pt.is_nested(column.type):
+        return repr(column.to_pylist())
+    whole = column.combine_chunks()
+    return whole.view(f"int{column.type.bit_width}") if pt.is_floating(column.type) else whole
 
 
 def _parquet_rows(delivery: Delivery) -> _ParquetRows:
     """The rows with their types; what a damaged schema may hold can be read, but not written again."""
     try:
-        file = pq.ParquetFile(pa.BufferReader(delivery.data))
+        default = pq.ParquetFile(pa.BufferReader(delivery.data))
+        file = open_exactly(delivery, default)
         codec = file.metadata.row_group(0).column(0).compression if file.metadata.num_row_groups else "SNAPPY"
-        rows = _ParquetRows(file.read(), "NONE" if codec == "UNCOMPRESSED" else codec)
+        unit = None if not has_int96(file) else "ns" if file is default else "us"
+        rows = _ParquetRows(file.read(), "NONE" if codec == "UNCOMPRESSED" else codec, unit, delivery)
         rows.content(0, 0)
     except UNREADABLE:
         raise delivery.refused(
