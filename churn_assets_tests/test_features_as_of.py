@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +18,8 @@ from churn_assets import features_as_of
 from churn_assets.calendar import DayRange
 from churn_assets.errors import ChurnError
 from training_worlds import day, deployment_in, features, store
+from worlds import days as world_days
+from worlds import query
 
 BERLIN = 'start_date = 2026-03-01\ntimezone = "Europe/Berlin"\nlateness_days = 2\n'
 FIRST, LAST, GAP = date(2026, 3, 20), date(2026, 4, 5), date(2026, 3, 31)
@@ -75,6 +77,43 @@ def test_a_time_without_an_offset_is_utc_and_an_offset_is_honoured(berlin: Path)
     naive = ask(berlin, (1, datetime(2026, 3, 27, 23)), settled=False)
     offset = ask(berlin, (1, "2026-03-28T00:00:00+01:00"), settled=False)
     assert naive["as_of_date"].tolist() == offset["as_of_date"].tolist() == [pd.Timestamp(2026, 3, 27)]
+
+
+def test_each_time_is_read_by_itself_whatever_the_others_look_like(berlin: Path) -> None:
+    times = [
+        *("2026-03-27T23:00:00", "2026-03-27T23:00:00.5", "2026-03-27 23:00:00Z", "2026-03-28T00:00:00+01:00"),
+        *(
+            datetime(2026, 3, 27, 23),
+            utc(2026, 3, 27, 23),
+            pd.Timestamp(2026, 3, 27, 23),
+            "2026-03-28",
+            date(2026, 3, 28),
+        ),
+        np.datetime64("2026-03-27T23:00:00"),
+    ]
+    found = ask(berlin, *((1, at) for at in times), settled=False)
+    assert set(found["as_of_date"]) == {pd.Timestamp(2026, 3, 27)}
+    alone = [ask(berlin, (1, at), settled=False)["as_of_date"].tolist() for at in times]
+    assert alone == [[pd.Timestamp(2026, 3, 27)]] * len(times)
+
+
+def test_unsettled_it_is_null_where_a_row_landed_after_the_instant(computed: Path) -> None:
+    events = query(computed, "SELECT user_id, event_date, landing_date FROM churn.clean_events")
+    landed = dict(query(computed, "SELECT user_id, min(landing_date) FROM churn.clean_users GROUP BY ALL"))
+    columns = "user_id, as_of_date, total_events_7d"
+    stored = {(user, at): count for user, at, count in query(computed, f"SELECT {columns} FROM churn.user_features")}
+    asked = [(user, at) for user in sorted(landed) for at in world_days(1, 12)]
+    found = ask(
+        computed, *((user, datetime.combine(at + timedelta(days=1), time(12))) for user, at in asked), settled=False
+    )
+
+    def is_unseen(user: int, at: date) -> bool:
+        late = any(who == user and on <= at < arrived for who, on, arrived in events)
+        return late or landed[user] > at
+
+    expected = [None if is_unseen(*one) else stored.get(one) for one in asked]
+    assert [None if pd.isna(count) else count for count in found["total_events_7d"]] == expected
+    assert any(is_unseen(*one) and one in stored for one in asked) and any(expected)
 
 
 def test_an_unpublished_day_and_an_unknown_user_are_null_and_no_older_row_is_taken(berlin: Path) -> None:
@@ -145,6 +184,14 @@ def test_text_ids_are_looked_up_as_text(tmp_path: Path) -> None:
     [
         ({"user": [1]}, "no column user_id and time"),
         ({"user_id": [1], "time": ["soon"]}, "time must be instants"),
+        ({"user_id": [1], "time": ["05/03/2026 12:00"]}, "time must be instants"),
+        ({"user_id": [1, 1], "time": ["2026-03-25", "now"]}, "time must be instants"),
+        ({"user_id": [1], "time": [""]}, "time must be instants"),
+        ({"user_id": [1], "time": [1_770_206_400]}, "time must be instants"),
+        ({"user_id": [1], "time": [1_770_206_400.5]}, "time must be instants"),
+        ({"user_id": [1, 1], "time": [datetime(2026, 3, 25), 7]}, "time must be instants"),
+        ({"user_id": [1], "time": [True]}, "time must be instants"),
+        ({"user_id": [1], "time": [timedelta(days=3)]}, "time must be instants"),
         ({"user_id": ["u1"], "time": ["2026-03-25"]}, "user_id must be integers"),
         ({"user_id": [1.5], "time": ["2026-03-25"]}, "user_id must be integers"),
         ({"user_id": [2**70], "time": ["2026-03-25"]}, "user_id must be integers"),

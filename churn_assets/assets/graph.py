@@ -31,6 +31,7 @@ from churn_assets.assets.wiring import AnyStep
 from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions
 from churn_assets.contracts import Column, Contract
 from churn_assets.contracts.lineage import column_lineage
+from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
 from churn_assets.warehouse.frames import qualified
 from churn_assets.warehouse.io_manager import StoredTable
@@ -92,9 +93,12 @@ def _freshness(step: AnyStep, settings: Settings) -> FreshnessPolicy | None:
 
 
 def asked_days(context: AssetExecutionContext) -> DayRange:
-    """The days of the run: one partition or a range."""
+    """The days of the run: one partition or a range. Raises ChurnError for one that ends before it starts."""
     keys = context.partition_key_range
-    return DayRange(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+    days = DayRange(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+    if not days:
+        raise ChurnError(f"The partition range {keys.start}...{keys.end} ends before it starts; swap its days.")
+    return days
 
 
 def _described(contract: Contract, step: AnyStep) -> str:
