@@ -37,6 +37,7 @@ from churn_assets.source_settings import (
     TimezoneName,
     UsersSettings,
 )
+from churn_assets.time_formats import fault_of_zone
 from churn_assets.training_settings import TrainingSettings
 
 if sys.version_info >= (3, 11):
@@ -140,6 +141,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 "sources.users: columns and values are for users that from_events does not read; say it under sources.events"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _zones_have_an_effect(self) -> Settings:
+        for name in SOURCES:
+            own = self.source(name)
+            if fault := fault_of_zone(own.timestamp_format, own.timezone, own.timezone or self.timezone):
+                raise ValueError(f"sources.{name}: {fault}")
         return self
 
     @classmethod

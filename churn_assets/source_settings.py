@@ -8,6 +8,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from churn_assets.time_formats import ISO_8601, known_formats
+
 MEBIBYTE = 1024 * 1024
 
 SourceName = Literal["users", "events"]
@@ -25,12 +27,22 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+def _known_encoding(name: str) -> str:
+    try:
+        "\n".encode(name).decode(name)
+    except (LookupError, ValueError, AttributeError):
+        raise ValueError(f"'{name}' is no encoding of text that Python knows, such as 'utf-8' or 'cp1252'") from None
+    return name
+
+
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 TimezoneName = Annotated[str, AfterValidator(_known_timezone)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Formats = Annotated[str | Annotated[tuple[str, ...], Field(min_length=1)], AfterValidator(known_formats)]
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
 
 class SourceSettings(BaseModel):
@@ -40,12 +52,14 @@ class SourceSettings(BaseModel):
 
     format: Literal["csv", "jsonl", "parquet"] | None = None
     """Only files of this format are accepted. None: each file's own suffix decides."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     timezone: TimezoneName | None = None
     """Zone of timestamps that carry no offset. None: the deployment's zone."""
-    timestamp_format: str = "iso8601"
-    """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, or a strptime pattern such as `%d/%m/%Y %H:%M`."""
+    timestamp_format: Formats = ISO_8601
+    """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, or a strptime pattern such as `%d/%m/%Y %H:%M`; of several the first
+    that reads a value counts.
+    """
     id_type: IdType = "integer"
     schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
     columns: dict[str, Names] = Field(default_factory=dict)

@@ -185,6 +185,28 @@ def test_10_a_nul_byte_is_quarantined_and_its_neighbour_is_not(column: str) -> N
     assert cleaned.accepted["event_id"].tolist() == [3]
 
 
+@pytest.mark.parametrize("nested", ['{"$oid":"507f1f77bcf86cd799439011"}', '["login"]', "[]", '{"id":7}'])
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        *(("event_id", "bad_event_id"), ("user_id", "bad_user_id"), ("event_time", "bad_event_time")),
+        *(("event_type", "bad_event_type"), ("course_id", "bad_value"), ("amount", "bad_number")),
+    ],
+)
+def test_an_object_or_a_list_is_no_value_of_a_contract_column(column: str, reason: str, nested: str) -> None:
+    text_ids = {"event_id_type": "string", "user_id_type": "string"}
+    raw = frames.frame("raw_events", frames.landed(({**EVENT, column: nested},), "events", EVENT), id_type="string")
+    rules = dataclasses.replace(CleaningRules(), **text_ids)  # type: ignore[arg-type]
+    cleaned = clean_events(raw, first_day=JAN_5, last_day=JAN_5, rules=rules)
+    assert cleaned.quarantined["reason"].tolist() == [reason] and cleaned.quarantined[column].tolist() == [nested]
+
+
+@pytest.mark.parametrize("text", ["[x]", "{", "[1", "{a}", "x"])
+def test_a_text_that_only_begins_like_one_is_a_text(text: str) -> None:
+    row, _ = accepted_row({"course_id": text})
+    assert row["course_id"] == text
+
+
 def test_06_a_malformed_row_is_quarantined_as_such() -> None:
     nothing = dict.fromkeys(EVENT)
     assert reasons({**nothing, "read_error": "malformed_row", "extra": '{"line": "1,2"}'}) == ["malformed_row"]

@@ -200,6 +200,6 @@ def test_a_path_finds_what_walking_the_json_finds(objects: list[dict[str, Any]],
         return (None if value is None else str(value).lower() if isinstance(value, bool) else str(value)), False
 
     raw = pd.DataFrame({"extra": pd.array([json.dumps(each) for each in objects], dtype="string[pyarrow]")})
-    texts, nested = value_at(raw, ("extra", *keys))
+    texts, nested = value_at(raw, ("extra", *keys), "text")
     found = [(None if pd.isna(text) else text, bool(wrong)) for text, wrong in zip(texts, nested, strict=True)]
     assert found == [walked(each) for each in objects]

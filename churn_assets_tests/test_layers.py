@@ -20,6 +20,7 @@ LAYERS = (
         "files",
         "settings",
         "source_settings",
+        "time_formats",
         "label_settings",
         "label_names",
         "training_settings",

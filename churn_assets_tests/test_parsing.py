@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import pandas as pd
 import pytest
@@ -138,3 +139,55 @@ def test_labels_are_cleaned_once_per_value_and_say_which_rows_changed() -> None:
 def test_a_value_map_names_trimmed_values_and_leaves_the_rest() -> None:
     values = parsing.mapped(texts(" video ", "Video", None), {"video": "video_watch"})
     assert values.tolist()[:2] == ["video_watch", "Video"] and pd.isna(values[2])
+
+
+# --- days of clocks that skip or repeat their midnight ---
+
+
+def midnights_skipped_or_repeated() -> list[tuple[str, date]]:
+    """Every zone's days since 1990 whose midnight its clock does not show, or shows twice."""
+    found = []
+    for name in sorted(available_timezones()):
+        zone = ZoneInfo(name)
+        for number in range((date(2027, 1, 1) - date(1990, 1, 1)).days):
+            at = datetime(1990, 1, 1) + timedelta(days=number)
+            offsets = {at.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}
+            if len(offsets) == 2:
+                found.append((name, at.date()))
+    return found
+
+
+@pytest.mark.long
+def test_a_midnight_that_no_clock_shows_is_its_day_in_every_zone() -> None:
+    odd = midnights_skipped_or_repeated()
+    assert {"Africa/Cairo", "America/Santiago", "America/Havana", "America/Sao_Paulo"} <= {zone for zone, _ in odd}
+    for zone in {zone for zone, _ in odd}:
+        own = [str(day) for name, day in odd if name == zone]
+        for clock in ("T00:00:00", " 00:00:00.000", " 00:30"):
+            read = parsing.days(
+                texts(*(day + clock for day in own)), timestamp_format="iso8601", zone=zone, timezone=zone
+            )
+            assert [str(day.date()) for day in read] == own, zone
+
+
+@pytest.mark.parametrize("pattern", ["iso8601", "%Y-%m-%d %H:%M:%S"])
+@pytest.mark.parametrize(("zone", "day"), [("Africa/Cairo", "2026-04-24"), ("America/Havana", "2025-11-02")])
+def test_a_midnight_that_no_clock_shows_or_one_shows_twice_is_its_day(zone: str, day: str, pattern: str) -> None:
+    read = parsing.days(texts(f"{day} 00:00:00", None), timestamp_format=pattern, zone=zone, timezone=zone)
+    assert str(read[0].date()) == day and pd.isna(read[1])
+    instant = parsing.instants(texts(f"{day} 00:00:00"), timestamp_format=pattern, zone=zone)
+    assert instant.isna().all(), "an instant needs a single answer, which a day does not"
+
+
+@PROPERTY
+@given(
+    st.datetimes(datetime(2026, 10, 24, 12), datetime(2026, 10, 26)),
+    st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York", "Europe/Berlin", "Pacific/Apia"]),
+)
+def test_in_another_zone_a_time_shown_twice_has_the_day_that_both_have(at: datetime, timezone: str) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    both = {at.replace(tzinfo=berlin, fold=fold).astimezone(ZoneInfo(timezone)).date() for fold in (0, 1)}
+    if timezone == "Europe/Berlin":
+        both = {at.date()}
+    (read,) = parsing.days(texts(at.isoformat()), timestamp_format="iso8601", zone="Europe/Berlin", timezone=timezone)
+    assert (None if pd.isna(read) else read.date()) == (both.pop() if len(both) == 1 else None)

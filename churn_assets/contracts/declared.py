@@ -123,9 +123,7 @@ def _reasons(product: Product) -> Iterator[tuple[str, str]]:
     for kind, names in wanted.items():
         if names:
             yield f"bad_{kind}", f"{_either(names)} {texts[kind]}"
-    if any(
-        entry.from_ and entry.bad == "quarantine" for entry in product.properties if entry.type in ("label", "text")
-    ):
+    if any(entry.bad == "quarantine" for entry in product.properties if entry.type in ("label", "text")):
         yield "bad_value", "a value that should be a text is an object or a list"
     for entry in product.properties:
         if limits := quarantining_limits(entry):

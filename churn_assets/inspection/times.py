@@ -21,7 +21,7 @@ CLOCKS = (
     *(" %H:%M:%S %z", "T%H:%M:%S%z", ", %H:%M:%S", ", %H:%M", ", %I:%M:%S %p"),
 )
 SWAPPED = {"%d/%m": "%m/%d", "%m/%d": "%d/%m", "%d-%m": "%m-%d", "%m-%d": "%d-%m"}
-EPOCHS = {"epoch_s": "seconds", "epoch_ms": "milliseconds", "epoch_us": "microseconds"}
+EPOCHS = {"epoch_s": "seconds", "epoch_ms": "milliseconds", "epoch_us": "microseconds", "epoch_ns": "nanoseconds"}
 EARLIEST, LATEST = pd.Timestamp("1995-01-01"), pd.Timestamp("2100-01-01")
 """Numbers that would be times beyond these are counts or ids."""
 VALUES_TRIED = 300

@@ -15,7 +15,7 @@ from churn_assets.product.entries import NUMERIC
 from churn_assets.transforms import parsing
 from churn_assets.transforms.outcomes import Cleaned, Outcomes, cleaned, first_seen, landing_order, same_payload
 from churn_assets.transforms.parsing import Bools
-from churn_assets.transforms.paths import value_at
+from churn_assets.transforms.paths import ids, is_nested, value_at
 from churn_assets.transforms.rules import CleaningRules
 from churn_assets.transforms.typed_values import Times, Typed, emptied, typed, with_missing
 
@@ -47,8 +47,8 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
     def source(column: str) -> Any:
         return parsing.mapped(raw[column], rules.value_map(column))
 
-    event_id, id_repaired = parsing.ids(source("event_id"), rules.event_id_type)
-    user_id, user_repaired = parsing.ids(source("user_id"), rules.user_id_type)
+    event_id, id_repaired = ids(source("event_id"), rules.event_id_type)
+    user_id, user_repaired = ids(source("user_id"), rules.user_id_type)
     event_time = parsing.instants(source("event_time"), timestamp_format=rules.timestamp_format, zone=rules.source_zone)
     vocabulary = (*rules.product.event_vocabulary, *rules.other_event_types)
     known = {name.casefold(): name for name in vocabulary}
@@ -56,7 +56,7 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
     outcome.quarantine(parsing.is_missing(user_id), "bad_user_id")
     outcome.quarantine(parsing.is_missing(event_id), "bad_event_id")
     outcome.quarantine(event_time.isna(), "bad_event_time")
-    outcome.quarantine(event_type.codes < 0, "bad_event_type")
+    outcome.quarantine((event_type.codes < 0) | is_nested(source("event_type")), "bad_event_type")
     repairs: dict[str, Any] = {"id_written_as_decimal": id_repaired | user_repaired, "text_normalised": type_changed}
     properties = _properties(raw, event_type, outcome, repairs, rules)
     events = pd.DataFrame(
@@ -84,7 +84,7 @@ def _properties(
     is_type = {event.name: np.asarray(event_type == event.name) for event in product.event_types}
     found: dict[str, Typed] = {}
     for entry in product.properties:
-        texts, is_nested = value_at(raw, product.path_of(entry, "events"))
+        texts, is_nested = value_at(raw, product.path_of(entry, "events"), entry.type)
         found[entry.name] = typed(parsing.mapped(texts, rules.value_map(entry.name)), entry, times)
         repairs["text_normalised"] = repairs["text_normalised"] | found[entry.name].changed
         is_bad = found[entry.name].is_bad | is_nested

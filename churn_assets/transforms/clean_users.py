@@ -25,7 +25,7 @@ from churn_assets.transforms.outcomes import (
     same_payload,
 )
 from churn_assets.transforms.parsing import Bools
-from churn_assets.transforms.paths import value_at
+from churn_assets.transforms.paths import ids, value_at
 from churn_assets.transforms.rules import CleaningRules
 from churn_assets.transforms.typed_values import Times, emptied, typed
 
@@ -60,7 +60,7 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
         return parsing.mapped(raw[column], rules.value_map(column))
 
     repairs: dict[str, Any] = {}
-    user_id, repairs["id_written_as_decimal"] = parsing.ids(source("user_id"), rules.user_id_type)
+    user_id, repairs["id_written_as_decimal"] = ids(source("user_id"), rules.user_id_type)
     days = partial(
         parsing.days,
         timestamp_format=rules.timestamp_format,
@@ -94,7 +94,7 @@ def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[
 
 def _attribute(raw: pd.DataFrame, entry: Attribute, above: dict[str, Any], rules: CleaningRules) -> tuple[Any, Bools]:
     """Its values, and where a missing, unknown or odd one was repaired. `above` are the attributes declared before it."""
-    texts, is_nested = value_at(raw, rules.product.path_of(entry, "users"))
+    texts, is_nested = value_at(raw, rules.product.path_of(entry, "users"), entry.type)
     times = Times(rules.timestamp_format, rules.source_zone, rules.business_zone)
     found = typed(parsing.mapped(texts, rules.value_map(entry.name)), entry, times)
     values, is_null, is_bad = found.values, found.is_null, found.is_bad | is_nested

@@ -8,7 +8,7 @@ Casting is Arrow's (pandas' own engine for text), whose parsers are strict; pand
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn_assets.product.entries import LARGEST_NUMBER
+from churn_assets.time_formats import ISO_8601, listed
 
 TEXT: Any = pd.StringDtype("pyarrow", na_value=np.nan)
 Series = pd.Series
 Bools = npt.NDArray[np.bool_]
+Formats = str | Sequence[str]
+"""How a source writes instants: one format, or several."""
 
 TRUE_WORDS = frozenset({"1", "1.0", "true", "t", "yes", "y"})
 FALSE_WORDS = frozenset({"0", "0.0", "false", "f", "no", "n"})
@@ -120,33 +123,62 @@ def integers(values: Series) -> tuple[pd.arrays.IntegerArray, Bools]:
     return pd.arrays.IntegerArray(_numpy(parsed, 0), is_null), _bools(pc.is_valid(texts)) & is_null
 
 
-def instants(values: Series, *, timestamp_format: str, zone: str) -> Series:
-    """UTC instants (datetime64[us]), NaT where a value is not in the declared format or names no single instant.
+def instants(values: Series, *, timestamp_format: Formats, zone: str) -> Series:
+    """UTC instants (datetime64[us]), NaT where a value is in none of the declared formats or names no single instant.
 
     Values with an offset keep it; others are read in `zone`, where a local time that a DST change skips or repeats
-    is NaT. `timestamp_format`: iso8601 (as Arrow reads it, and with ` UTC` or a blank before the offset, as SQL engines
-    write it), epoch_s, epoch_ms, epoch_us, or a strptime pattern.
+    is NaT. `timestamp_format`, of several the first that reads a value: iso8601 (as Arrow reads it, and with ` UTC` or a blank before
+    the offset, as SQL engines write it), epoch_s, epoch_ms, epoch_us, epoch_ns (cut to microseconds), or a strptime pattern.
     """
-    texts = _arrow(values)
+    return _by_first(values, timestamp_format, lambda texts, each: _instants_of(*_in_format(texts, each), zone))
+
+
+def _by_first(values: Series, timestamp_format: Formats, read: Callable[[Series, str], Series]) -> Series:
+    """Each value by the first of the formats that reads it."""
+    first, *others = listed(timestamp_format)
+    found = read(values, first)
+    for name in others:
+        unread = found.isna()
+        if not unread.any():
+            break
+        found = found.fillna(read(as_text(values).where(unread), name))
+    return found
+
+
+def _instants_of(local: Series | None, in_utc: Series | None, zone: str) -> Series:
+    return _either(None if local is None else _to_utc(local, zone), in_utc)
+
+
+def _either(one: Series | None, other: Series | None) -> Series:
+    """Values of two of which at least one is given, by row."""
+    parts = [part for part in (one, other) if part is not None]
+    return parts[0] if len(parts) == 1 else parts[0].fillna(parts[1])
+
+
+def _in_format(values: Series, timestamp_format: str) -> tuple[Series | None, Series | None]:
+    """Times of values without an offset, as clocks showed them, and those of others in UTC, each NaT elsewhere; None: no such value."""
+    if timestamp_format == "epoch_ns":
+        return None, _from_nanoseconds(values)
     if (unit := MICROSECONDS_PER_UNIT.get(timestamp_format)) is not None:
-        return _from_epoch(values, microseconds_per_unit=unit)
-    if timestamp_format != "iso8601":
-        return _from_pattern(texts, timestamp_format, zone)
+        return None, _from_epoch(values, microseconds_per_unit=unit)
+    texts = _arrow(values)
+    if timestamp_format != ISO_8601:
+        times = _from_pattern(texts, timestamp_format)
+        return (None, times) if "%z" in timestamp_format else (times, None)
     try:
-        return _to_utc(_instants(texts.cast(pa.timestamp("us"))), zone)
+        return _microseconds(texts.cast(pa.timestamp("us"))), None
     except pa.ArrowInvalid:
         pass
     try:
-        return _instants(texts.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us")))
+        return None, _microseconds(texts.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us")))
     except pa.ArrowInvalid:
         texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _PAST_MICROSECONDS, r"\1")
         texts = pc.replace_substring_regex(texts, _UTC_IN_WORDS, "Z")
         texts = pc.replace_substring_regex(texts, _BLANK_BEFORE_OFFSET, r"\1")
     local = _only(texts, pc.match_substring_regex(texts, _MAYBE_LOCAL))
     zoned = _only(texts, pc.match_substring_regex(texts, _MAYBE_ZONED))
-    read_locally = _to_utc(_instants(_cast(local, pa.timestamp("us"))), zone)
-    with_offset = _instants(_cast(zoned, pa.timestamp("us", "UTC")).cast(pa.timestamp("us")))
-    return read_locally.fillna(with_offset)
+    with_offset = _microseconds(_cast(zoned, pa.timestamp("us", "UTC")).cast(pa.timestamp("us")))
+    return _microseconds(_cast(local, pa.timestamp("us"))), with_offset
 
 
 def business_days(instants_utc: Series, timezone: str) -> Series:
@@ -156,19 +188,47 @@ def business_days(instants_utc: Series, timezone: str) -> Series:
     return instants_utc.dt.tz_localize("UTC").dt.tz_convert(timezone).dt.tz_localize(None).dt.floor("D")
 
 
-def days(values: Series, *, timestamp_format: str, zone: str, timezone: str) -> Series:
+def days(values: Series, *, timestamp_format: Formats, zone: str, timezone: str) -> Series:
     """Business days of dates or timestamps. A bare date is that day, in whatever zone it was written."""
+    return _by_first(values, timestamp_format, lambda texts, each: _days_in_format(texts, each, zone, timezone))
+
+
+def _days_in_format(values: Series, timestamp_format: str, zone: str, timezone: str) -> Series:
     if _is_date_pattern(timestamp_format):
-        return _from_pattern(_arrow(values), timestamp_format, "UTC")
-    texts = pc.utf8_trim_whitespace(_arrow(values))
-    bare = pc.match_substring_regex(texts, _DATE_ONLY)
-    if timestamp_format != "iso8601" or not pc.any(bare).as_py():
-        return business_days(instants(values, timestamp_format=timestamp_format, zone=zone), timezone)
-    dates = _instants(_cast(_only(texts, bare), pa.timestamp("us")))
-    timed = Series(pd.array(_only(texts, pc.invert(bare)).to_pandas(), dtype=TEXT))
-    if not timed.notna().any():
-        return dates
-    return dates.fillna(business_days(instants(timed, timestamp_format=timestamp_format, zone=zone), timezone))
+        return _from_pattern(_arrow(values), timestamp_format)
+    bare = None
+    if timestamp_format == ISO_8601:
+        texts = pc.utf8_trim_whitespace(_arrow(values))
+        is_bare = pc.match_substring_regex(texts, _DATE_ONLY)
+        if pc.any(is_bare).as_py():
+            bare = _microseconds(_cast(_only(texts, is_bare), pa.timestamp("us")))
+            values = Series(pd.array(_only(texts, pc.invert(is_bare)).to_pandas(), dtype=TEXT))
+            if not values.notna().any():
+                return bare
+    local, in_utc = _in_format(values, timestamp_format)
+    timed = _either(
+        None if local is None else _local_days(local, zone, timezone),
+        None if in_utc is None else business_days(in_utc, timezone),
+    )
+    return timed if bare is None else bare.fillna(timed)
+
+
+def _local_days(local: Series, zone: str, timezone: str) -> Series:
+    """The business day of times on a clock of `zone`. A time that the clock skipped or showed twice has one if it is the same
+    either way: midnight on a day without one is that day all the same.
+    """
+    if zone == timezone:
+        return local.dt.floor("D")
+    first, last = (
+        business_days(
+            local.dt.tz_localize(zone, ambiguous=np.full(len(local), is_summer), nonexistent=shift)
+            .dt.tz_convert("UTC")
+            .dt.tz_localize(None),
+            timezone,
+        )
+        for is_summer, shift in ((True, "shift_backward"), (False, "shift_forward"))
+    )
+    return first.where(first == last)
 
 
 def labels(values: Series, clean: Callable[[str], str | None], *, missing: str | None) -> tuple[pd.Categorical, Bools]:
@@ -255,7 +315,7 @@ def _cast_each(texts: Any, arrow_type: Any) -> Any:
     return pa.concat_arrays(done) if done else pa.array([], arrow_type)
 
 
-def _instants(timestamps: Any) -> Series:
+def _microseconds(timestamps: Any) -> Series:
     return Series(timestamps.to_numpy(zero_copy_only=False).astype("datetime64[us]"))
 
 
@@ -275,19 +335,26 @@ def _from_epoch(values: Series, *, microseconds_per_unit: int) -> Series:
     return Series(np.where(usable, whole.astype("datetime64[us]"), np.datetime64("NaT", "us")))
 
 
+def _from_nanoseconds(values: Series) -> Series:
+    """Whole numbers, cut to microseconds as any fraction is; a float would not hold them."""
+    given, _ = integers(values)
+    micros = given.to_numpy(dtype="int64", na_value=0) // 1000
+    return Series(np.where(given.isna(), np.datetime64("NaT", "us"), micros.astype("datetime64[us]")))
+
+
 def _is_date_pattern(timestamp_format: str) -> bool:
     """Whether the format is a strptime pattern that names no time of day."""
     return "%" in timestamp_format and not any(directive in timestamp_format for directive in _TIME_DIRECTIVES)
 
 
-def _from_pattern(texts: Any, pattern: str, zone: str) -> Series:
+def _from_pattern(texts: Any, pattern: str) -> Series:
+    """Times as they were written; in UTC where the pattern has an offset."""
     # Without the filter pandas reads "now" and "today" as the wall clock, whatever the pattern.
     encoded = _only(texts, pc.match_substring_regex(texts, "[0-9]"))
     encoded = pc.utf8_trim_whitespace(encoded).dictionary_encode()
     unique = encoded.dictionary.to_pandas()
     zoned = "%z" in pattern
     parsed = pd.to_datetime(unique, format=pattern, errors="coerce", utc=zoned)
-    naive = parsed.dt.tz_localize(None) if zoned else parsed
-    in_utc = naive.astype("datetime64[us]") if zoned else _to_utc(naive.astype("datetime64[us]"), zone)
+    naive = (parsed.dt.tz_localize(None) if zoned else parsed).astype("datetime64[us]")
     indices = _numpy(encoded.indices, -1)
-    return Series(in_utc.array.take(indices, allow_fill=True))
+    return Series(naive.array.take(indices, allow_fill=True))

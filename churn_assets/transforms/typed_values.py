@@ -33,7 +33,7 @@ class Typed:
 class Times:
     """How a source writes instants, and the zone of the business day."""
 
-    timestamp_format: str
+    timestamp_format: parsing.Formats
     source_zone: str
     business_zone: str
 
