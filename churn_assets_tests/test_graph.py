@@ -31,6 +31,7 @@ from worlds import (
     bring_back,
     day,
     days,
+    deliver,
     deployment_of,
     differing,
     hashes,
@@ -125,6 +126,26 @@ def test_a_gap_and_its_refill(landed: Path, expected: Hashes) -> None:
     assert not differing(hashes(landed), expected)
 
 
+def test_refused_files_are_all_named_and_every_other_day_is_published(landed: Path, expected: Hashes) -> None:
+    torn = 'event_id,user_id,event_time,event_type\n1,1,"secret-value'
+    bad = [deliver(landed, "events", day(n), torn, name=f"torn-{n}.csv") for n in (3, 4)]
+    bad += [
+        deliver(landed, "users", day(8), "", name="empty.csv"),
+        deliver(landed, "events", day(4), "x", name="b.csv"),
+    ]
+    report = run_with_dagster(landed)
+    assert sorted(path.name for path in bad for sentence in report.failures if path.name in sentence) == sorted(
+        path.name for path in bad
+    )
+    assert len(report.failures) == len(bad) and not report.blocking
+    there = {(table, at) for table, at in expected if at not in {day(3), day(4), day(8)}}
+    assert hashes(landed).keys() == there, "as if nothing had been delivered on these days"
+    for path in bad:
+        path.unlink()
+    run_plainly(landed)
+    assert not differing(hashes(landed), expected)
+
+
 def test_tiny_blocks_that_split_days_into_key_buckets(landed: Path, expected: Hashes) -> None:
     write_settings(landed, block_rows=25)
     run_plainly(landed)
@@ -144,12 +165,9 @@ def test_an_empty_day_is_published_as_a_day_without_rows(landed: Path) -> None:
 def test_partitions_computed_are_counted_from_what_was_published(landed: Path) -> None:
     (landed / "landing/events" / f"date={day(3)}" / "events.csv").write_bytes(b"")
     report = run_with_dagster(landed)
-    assert (
-        report.partitions
-        == len(hashes(landed))
-        == DAYS
-        * len(["raw_users", "users_files", "clean_users", "quarantined_users", "users_reconciliation", "user_day_grid"])
-    )
+    published = hashes(landed)
+    assert report.partitions == len(published) and ("user_daily", day(4)) in published
+    assert ("raw_events", day(3)) not in published and ("user_daily", day(3)) not in published
     assert len(report.failures) == 1 and f"events/date={day(3)}/events.csv" in report.failures[0]
 
 

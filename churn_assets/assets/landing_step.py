@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -18,6 +20,7 @@ from churn_assets.assets.code_version import code_version, column_versions
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import SAME_DAY, DayRange, RowCounts, Window, chunks
 from churn_assets.contracts import Contract
+from churn_assets.errors import RefusedFile
 from churn_assets.landing.erased import Erased
 from churn_assets.landing.folder import current_day_digest, day_digest, delivered_files
 from churn_assets.landing.reading import LandedFile, read_file
@@ -99,7 +102,11 @@ class LandingStep:
         def landed_rows(block: DayRange) -> pd.DataFrame:
             landed: list[_Landed] = []
             for day in block:
-                today = list(self._read_day(deployment, day))
+                try:
+                    today = list(self._read_day(deployment, day))
+                except RefusedFile as refused:
+                    every = chain.from_iterable(self.refusals(deployment, days).values())
+                    raise RefusedFile(" ".join(every) or str(refused)) from None
                 digests[day] = {one.name: one.file.digest for one in today}
                 landed += today
             notes.append(files.typed(_notes(landed)))
@@ -129,15 +136,37 @@ class LandingStep:
         landed = [one for day in days for one in self._read_day(deployment, day)]
         return _stacked(deployment.contracts[self.name], landed)
 
+    def refusals(self, deployment: Deployment, days: DayRange) -> dict[date, list[str]]:
+        """A sentence for each file that cannot be read, and for a day without any, by day. Reads all of them."""
+        found: dict[date, list[str]] = {}
+        for day in days:
+            try:
+                files = delivered_files(deployment.settings.landing_dir, self.source, day)
+            except RefusedFile as refused:
+                found[day] = [str(refused)]
+                continue
+            for path in files:
+                try:
+                    self._read(deployment, path)
+                except RefusedFile as refused:
+                    found.setdefault(day, []).append(str(refused))
+        return found
+
     def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
         landing_dir = deployment.settings.landing_dir
-        settings, erased = deployment.settings, Erased.of(deployment.settings)
-        own, product = settings.source(self.source), settings.declaration
         for path in delivered_files(landing_dir, self.source, day):
-            file = read_file(
-                path, source=self.source, settings=own, product=product, landing_dir=landing_dir, erased=erased
-            )
-            yield _Landed(day, path.relative_to(landing_dir).as_posix(), file)
+            yield _Landed(day, path.relative_to(landing_dir).as_posix(), self._read(deployment, path))
+
+    def _read(self, deployment: Deployment, path: Path) -> LandedFile:
+        settings = deployment.settings
+        return read_file(
+            path,
+            source=self.source,
+            settings=settings.source(self.source),
+            product=settings.declaration,
+            landing_dir=settings.landing_dir,
+            erased=Erased.of(settings),
+        )
 
     def _blocks(self, deployment: Deployment, days: DayRange) -> Iterator[DayRange]:
         landing_dir = deployment.settings.landing_dir

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
@@ -77,7 +78,15 @@ def planned(
     ledger, latest = _published(deployment)
     todo = plan(deployment, steps, ledger, days, force=force, late_only=late_only)
     whole = asked is None if tables is None else TRAINING_SET in tables
-    return replace(todo, training_set=whole and not late_only, steps=steps, asked=days, latest=latest)
+    return replace(
+        todo,
+        training_set=whole and not late_only,
+        steps=steps,
+        asked=days,
+        latest=latest,
+        force=force,
+        late_only=late_only,
+    )
 
 
 def remaining(deployment: Deployment, work: Work, *, late_only: bool = False) -> tuple[Work, ...]:
@@ -115,7 +124,8 @@ def backfill(
     narrowed: Callable[[Work], Iterable[Work]] = lambda run: [run],
     raise_on_error: bool = False,
 ) -> Report:
-    """Do the planned runs in order. A run that fails stops what comes after it; what it published stays.
+    """Do the planned runs in order. A run that fails stops what comes after it; what it published stays. But where it failed because
+    files cannot be read, those are named, and the rest is planned anew without their days, as without those of no delivery.
 
     What a run reads or waits for, and does not make, must pass its blocking checks first: it may stem from a run that they failed.
     `narrowed` says, when a run's turn has come, what is left of it. `raise_on_error` lets a step's exception through
@@ -138,8 +148,11 @@ def backfill(
                 report.failures += _failures(result, report)
             return result
 
+        refused: dict[date, list[str]] = {}
+
         def all_done(runs: Iterable[Work]) -> bool:
-            for run in runs:
+            for run in chain.from_iterable(map(narrowed, runs)):
+                known = len(report.failures)
                 inputs = {table for step in run.steps for table in (*step.reads, *step.after)} - set(run.tables)
                 report.blocking += failing_unchecked(deployment, inputs, run.days, report)
                 if report.blocking:
@@ -149,12 +162,16 @@ def backfill(
                 report.run_ids.append(result.run_id)
                 report.partitions += _published_by(deployment, result.run_id)
                 if not result.success:
-                    return False
+                    if (found := refused_days(deployment, run)).keys() <= refused.keys():
+                        return False
+                    refused.update(found)
+                    report.failures[known:] = [sentence for sentences in found.values() for sentence in sentences]
+                    return all_done(without(deployment, work, refused))
                 for table in run.tables:
                     report.checked.setdefault(table, set()).update(run.days)
             return True
 
-        succeeded = all_done(chain.from_iterable(map(narrowed, work.works)))
+        succeeded = all_done(work.works)
         for _ in range(MOST_ROUNDS):
             if not succeeded or not (again := moved_on(deployment, work, report.run_ids)):
                 break
@@ -166,6 +183,27 @@ def backfill(
         if missing and not report.blocking and done([TRAINING_SET], {}).success:
             report.training_set = missing.version
     return report
+
+
+def refused_days(deployment: Deployment, run: Work) -> dict[date, list[str]]:
+    """Landing days of a run that failed, of which files cannot be read, with a sentence about each file."""
+    found: dict[date, list[str]] = {}
+    for step in run.steps:
+        if isinstance(step, LandingStep):
+            for day, sentences in step.refusals(deployment, run.days).items():
+                found.setdefault(day, []).extend(sentences)
+    return found
+
+
+def without(deployment: Deployment, work: Plan, refused: Mapping[date, Sequence[str]]) -> tuple[Work, ...]:
+    """What is left of a plan if nothing had been delivered on the refused days."""
+    left = plan(
+        *(deployment, work.steps, current_ledger(deployment), work.asked),
+        force=work.force,
+        late_only=work.late_only,
+        refused=refused,
+    )
+    return left.works
 
 
 def moved_on(deployment: Deployment, work: Plan, run_ids: Collection[str]) -> tuple[Work, ...]:

@@ -52,6 +52,8 @@ class Plan:
     steps: tuple[AnyStep, ...] = field(default=(), compare=False, repr=False)
     asked: frozenset[date] = field(default=frozenset(), compare=False, repr=False)
     """What it was made for."""
+    force: bool = field(default=False, compare=False, repr=False)
+    late_only: bool = field(default=False, compare=False, repr=False)
     latest: Mapping[str, datetime] = field(default_factory=dict, compare=False, repr=False)
     """When each run that was known then published last: to see what has moved on since."""
 
@@ -69,6 +71,7 @@ def plan(
     force: bool = False,
     late_only: bool = False,
     published_since: Mapping[str, Collection[date]] = MappingProxyType({}),
+    refused: Mapping[date, Sequence[str]] = MappingProxyType({}),
 ) -> Plan:
     """Work that brings `steps` up to date on the asked days, and on published days which that work touches.
 
@@ -79,11 +82,13 @@ def plan(
 
     `late_only`: of published partitions alone, those whose inputs are others than they were published from. What was
     never published, or was made by other code, is left to a backfill. `published_since`, by table: days that were published a
-    moment ago; published partitions that have one in their window are looked at too.
+    moment ago; published partitions that have one in their window are looked at too. `refused` are landing days with files that
+    cannot be read, and sentences about them: they are as if nothing was delivered.
     """
     undelivered = _undelivered(deployment, steps, asked)
     if late_only:
         undelivered = [(day, sentence) for day, sentence in undelivered if _landed(steps, ledger, day)]
+    undelivered += [(day, sentence) for day, sentences in refused.items() for sentence in sentences]
     impossible = [sentence for _, sentence in undelivered]
     missing = {day for day, _ in undelivered}
     never_landed = {day for day in missing if not _landed(steps, ledger, day)}
