@@ -14,7 +14,8 @@ from churn_assets.assets.graph import build_assets
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
 from churn_assets.assets.training_step import contract_now
-from churn_assets.automation.backfill import backfill, dagster_instance, planned
+from churn_assets.assets.wiring import AnyStep
+from churn_assets.automation.backfill import backfill, dagster_instance, planned, range_tags
 from churn_assets.automation.plan import Work
 from churn_assets.automation.verify import verify
 from churn_assets.calendar import LONGEST_HISTORY_DAYS, DayRange
@@ -169,6 +170,33 @@ def test_partitions_computed_are_counted_from_what_was_published(landed: Path) -
     assert report.partitions == len(published) and ("user_daily", day(4)) in published
     assert ("raw_events", day(3)) not in published and ("user_daily", day(3)) not in published
     assert len(report.failures) == 1 and f"events/date={day(3)}/events.csv" in report.failures[0]
+
+
+@pytest.mark.parametrize(
+    "step", [step for step in all_steps(Settings()) if len(step.outputs) > 1], ids=lambda step: step.name
+)
+def test_each_table_of_a_step_can_be_asked_for_alone_and_all_are_computed(
+    computed: Path, expected: Hashes, step: AnyStep
+) -> None:
+    deployment = deployment_of(computed)
+    definitions = build_definitions(deployment.settings)
+    with dagster_instance(deployment) as instance:
+        for table in step.outputs:
+            job = definitions.get_repository_def().get_implicit_job_def_for_assets([AssetKey(table)])
+            assert job is not None
+            result = job.execute_in_process(
+                instance=instance, asset_selection=[AssetKey(table)], tags=range_tags(days(5, 6))
+            )
+            assert result.success
+            shown = [(event.asset_key, event.partition) for event in result.all_events if event.is_step_materialization]
+            assert sorted(shown) == sorted((AssetKey(own), str(at)) for own in step.outputs for at in days(5, 6))
+            runs = query(
+                computed,
+                "SELECT DISTINCT table_name FROM churn.publish_ledger "
+                f"WHERE run_id = '{result.run_id}' AND partition_date IN ('{day(5)}', '{day(6)}')",
+            )
+            assert {own for (own,) in runs} == set(step.outputs)
+    assert not differing(hashes(computed), expected)
 
 
 def test_a_table_without_its_input_of_the_day_is_refused_and_not_published_empty(landed: Path) -> None:

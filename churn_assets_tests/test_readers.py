@@ -252,8 +252,8 @@ def test_9_a_block_of_zeros_is_a_damaged_row_and_no_wide_encoding(tmp_path: Path
 @pytest.mark.parametrize(
     ("encoding", "cause"),
     [
-        *(("klingon", "no known encoding"), ("zlib", "no text encoding"), ("ascii", "not valid ascii")),
-        *(("utf-16", "not valid utf-16"), ("utf-8", "not valid UTF-8"), ("utf-8-sig", "not valid UTF-8")),
+        *(("ascii", "not valid ascii"), ("utf-16", "not valid utf-16")),
+        *(("utf-8", "not valid UTF-8"), ("utf-8-sig", "not valid UTF-8")),
     ],
 )
 def test_9_an_encoding_that_does_not_fit_is_refused(tmp_path: Path, encoding: str, cause: str) -> None:

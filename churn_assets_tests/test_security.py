@@ -177,7 +177,7 @@ REVIEWED = {
     "checks.volume": {"table": "raw_ and a SourceName"},
     "checks.windows": {"files": "the file table of a SourceName"},
     "report.contents": {"source": "a SourceName"},
-    "training.as_of": {"names": "quoted"},
+    "training.as_of": {"names": "quoted", "unseen": "written in that module of constants"},
     "warehouse.erase": {
         "columns": "quoted",
         **dict.fromkeys(("condition", "names", "which[0]"), "written in that module; ids and names are parameters"),

@@ -8,6 +8,7 @@ from dagster import (
     AssetDep,
     AssetExecutionContext,
     AssetIn,
+    AssetMaterialization,
     AssetOut,
     AssetsDefinition,
     BackfillPolicy,
@@ -35,7 +36,8 @@ from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
 from churn_assets.warehouse.frames import qualified
 from churn_assets.warehouse.io_manager import StoredTable
-from churn_assets.warehouse.publish import Publication
+from churn_assets.warehouse.publish import Publication, publish
+from churn_assets.warehouse.retry import retried_when_busy
 
 FRESH_GROUPS = ("metrics", "learning")
 """What others read in the morning: the tables at the end of the graph."""
@@ -60,6 +62,7 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
         group_name=step.group,
         partitions_def=partitions,
         backfill_policy=BackfillPolicy.single_run(),
+        can_subset=len(step.outputs) > 1,
         ins={
             table: AssetIn(key=table, partition_mapping=window.partition_mapping(), dagster_type=STORED_TABLE)
             for table, window in step.reads.items()
@@ -68,6 +71,7 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
         outs={
             table: AssetOut(
                 dagster_type=PUBLICATION,
+                is_required=len(step.outputs) == 1,
                 description=_described(deployment.contracts[table], step),
                 metadata=_metadata(deployment.contracts[table], deployment.settings),
                 owners=OWNERS,
@@ -80,9 +84,23 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
     )
     def assets(context: AssetExecutionContext, **_: Any) -> Iterator[Output[Publication]]:
         for publication in step.publications(deployment, asked_days(context), context.run_id):
-            yield Output(publication, output_name=publication.contract.table)
+            if publication.contract.table in context.selected_output_names:
+                yield Output(publication, output_name=publication.contract.table)
+            else:
+                _publish_beside(context, deployment, publication)
 
     return assets
+
+
+def _publish_beside(context: AssetExecutionContext, deployment: Deployment, publication: Publication) -> None:
+    """Publish a table that was not asked for, but is made together with one that was: what is made together stays of one piece."""
+    with retried_when_busy(context.run.tags), deployment.warehouse.writing() as connection:
+        entries = publish(connection, publication)
+    for entry in entries:
+        metadata = {"dagster/partition_row_count": entry.rows, "content_hash": entry.content_hash}
+        context.log_event(
+            AssetMaterialization(entry.table, partition=entry.day.isoformat(), metadata=metadata)  # type: ignore[arg-type]
+        )
 
 
 def _freshness(step: AnyStep, settings: Settings) -> FreshnessPolicy | None:

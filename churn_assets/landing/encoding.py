@@ -15,11 +15,7 @@ LOOKED_AT_BYTES = 4096
 
 def utf8_bytes(delivery: Delivery, encoding: str) -> tuple[bytes, int]:
     """The text as UTF-8, and how many byte-order marks were removed. Raises RefusedFile if it is not in `encoding`."""
-    data = delivery.data
-    try:
-        codec = codecs.lookup(encoding).name
-    except (LookupError, ValueError):
-        raise delivery.refused(f"cannot be decoded, as {encoding!r} is no known encoding; correct 'encoding'") from None
+    data, codec = delivery.data, codecs.lookup(encoding).name
     try:
         if codec in UTF8:
             if (wide := wide_encoding(data)) is not None:
@@ -28,8 +24,6 @@ def utf8_bytes(delivery: Delivery, encoding: str) -> tuple[bytes, int]:
                 data.decode("utf-8")
         else:
             data = data.decode(codec).encode("utf-8")
-    except LookupError:
-        raise delivery.refused(f"cannot be decoded, as {encoding!r} is no text encoding; correct 'encoding'") from None
     except UnicodeError:
         if codec in UTF8:
             raise delivery.refused(
