@@ -6,7 +6,7 @@ from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from churn_assets.time_formats import ISO_8601, known_formats
 
@@ -54,6 +54,10 @@ class SourceSettings(BaseModel):
     """Only files of this format are accepted. None: each file's own suffix decides."""
     encoding: Encoding = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', pattern='^"?$')
+    """Around a CSV field that holds delimiters, line ends or quotes. Empty: nothing quotes, each line is a record."""
+    escape: str = Field(default="", pattern=r"^\\?$")
+    """Before a quote inside a quoted field, and before itself. Empty: a quote inside is doubled."""
     timezone: TimezoneName | None = None
     """Zone of timestamps that carry no offset. None: the deployment's zone."""
     timestamp_format: Formats = ISO_8601
@@ -66,10 +70,18 @@ class SourceSettings(BaseModel):
     """Contract column -> names it may have at the source."""
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Contract column -> {source value: contract value}."""
+    missing: Names = ()
+    """Texts that mean no value, in whatever column: `\\N`, `NULL`, a placeholder such as `1970-01-01`. Blanks around them do not count."""
     max_file_mebibytes: int = Field(default=2048, ge=1)
     """Size of one file after decompression, in MiB, past which it is refused."""
     max_compression_ratio: int = Field(default=200, ge=1)
     """Decompressed : compressed size past which a file is refused as a decompression bomb."""
+
+    @model_validator(mode="after")
+    def _quotes_are_there_to_be_escaped(self) -> SourceSettings:
+        if self.escape and not self.quote:
+            raise ValueError('escape stands before quotes, and with quote = "" there are none; leave it out')
+        return self
 
 
 class UsersSettings(SourceSettings):

@@ -99,7 +99,7 @@ def test_a_calendar_that_is_yet_to_come_is_an_error(tmp_path: Path) -> None:
     ("place", "content"),
     [
         ("events/dt=2026-01-05/e.csv", EVENTS),
-        ("events/e.csv.gz", gzip.compress(EVENTS.encode())),
+        ("events/e.csv.gz", gzip.compress(EVENTS.encode(), mtime=0)),
         ("old/e.csv", EVENTS),
         (f"events/date={LAST + timedelta(days=1)}/e.csv", EVENTS),
     ],

@@ -6,17 +6,19 @@ A record with too few or too many fields is kept as it stands, in its place, and
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from churn_assets.landing.binding import MOST_COLUMNS, Binder, header_repairs
-from churn_assets.landing.csv_quotes import quote_fault
+from churn_assets.landing.csv_quotes import quote_fault, with_doubled_quotes
 from churn_assets.landing.delivery import Delivery
 from churn_assets.landing.nested import with_nested
 from churn_assets.landing.rows import ReadRows
 
 FIRST_RECORD = re.compile(rb'[\r\n]*((?:[^"\r\n]+|"[^"]*")*)')
+FIRST_LINE = re.compile(rb"[\r\n]*([^\r\n]*)")
 NONE_FITS_ROWS = 10
 """Where so many rows do not fit the header and none does, the header is not theirs: kept in quarantine, all of the day would
 look like silence.
@@ -33,9 +35,12 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
         raise delivery.refused(
             f"cannot be split by the delimiter {delimiter!r}; declare one ASCII character, not a quote"
         )
-    if (fault := quote_fault(data, delimiter)) is not None:
+    quote, escape = binder.settings.quote, binder.settings.escape
+    if escape:
+        data = with_doubled_quotes(data)
+    if quote and (fault := quote_fault(data, delimiter)) is not None:
         raise delivery.refused(fault)
-    header = FIRST_RECORD.match(data)
+    header = (FIRST_RECORD if quote else FIRST_LINE).match(data)
     if header is None or not header[1]:
         raise delivery.refused("has no header, only blank lines; deliver a header, with no rows if the day is empty")
     # Each column's type must be declared before pyarrow has counted them; delimiters inside quotes only count too many.
@@ -43,7 +48,7 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
     if not data.endswith((b"\n", b"\r")):
         data += b"\n"  # pyarrow takes a lone header without line end for an empty file
     try:
-        table, malformed = parse(data, delimiter, columns_at_most)
+        table, malformed = parse(data, delimiter, columns_at_most, quotes=bool(quote))
     except pa.ArrowInvalid:
         raise delivery.refused("cannot be read as CSV; check its delimiter and quotes") from None
     matches = [binder.match(str(column[0].as_py())) for column in table.columns]
@@ -60,24 +65,27 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
     return with_nested(ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed))
 
 
-def parse(data: bytes, delimiter: str, columns_at_most: int) -> tuple[pa.Table, list[tuple[int, str]]]:
+def parse(
+    data: bytes, delimiter: str, columns_at_most: int, *, quotes: bool = True
+) -> tuple[pa.Table, list[tuple[int, str]]]:
     """All well-formed records, the header as the first, and (number, text) of the others."""
+    once = partial(_parse_once, data, delimiter, columns_at_most, quotes=quotes)
     is_small = len(data) <= BLOCK_BYTES
     try:
-        table, malformed = _parse_once(data, delimiter, columns_at_most, BLOCK_BYTES, use_threads=not is_small)
+        table, malformed = once(BLOCK_BYTES, use_threads=not is_small)
         if malformed and not is_small:  # only a single thread can number the records
-            table, malformed = _parse_once(data, delimiter, columns_at_most, BLOCK_BYTES, use_threads=False)
+            table, malformed = once(BLOCK_BYTES, use_threads=False)
     except pa.ArrowInvalid:
         if is_small:
             raise
         # A record longer than a block. One block as large as the file holds any.
         whole = min(len(data) + 1, LARGEST_BLOCK_BYTES)
-        table, malformed = _parse_once(data, delimiter, columns_at_most, whole, use_threads=False)
+        table, malformed = once(whole, use_threads=False)
     return table, [(number - 1, text) for number, text in malformed]
 
 
 def _parse_once(
-    data: bytes, delimiter: str, columns_at_most: int, block_bytes: int, *, use_threads: bool
+    data: bytes, delimiter: str, columns_at_most: int, block_bytes: int, *, quotes: bool, use_threads: bool
 ) -> tuple[pa.Table, list[tuple[int, str]]]:
     malformed: list[tuple[int, str]] = []
 
@@ -90,7 +98,12 @@ def _parse_once(
         read_options=pa_csv.ReadOptions(
             autogenerate_column_names=True, use_threads=use_threads, block_size=block_bytes
         ),
-        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=delimiter,
+            quote_char='"' if quotes else False,
+            newlines_in_values=quotes,
+            invalid_row_handler=keep,
+        ),
         convert_options=pa_csv.ConvertOptions(
             column_types={f"f{n}": pa.string() for n in range(columns_at_most)},
             strings_can_be_null=False,

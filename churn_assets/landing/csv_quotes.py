@@ -6,11 +6,21 @@ sees fit.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
 QUOTE, LF, CR = b'"'[0], b"\n"[0], b"\r"[0]
+ESCAPED = re.compile(rb'\\(["\\])')
 STRAY = "has a stray quote on line {}; quote the whole field and double the quotes in it"
+
+
+def with_doubled_quotes(data: bytes) -> bytes:
+    """`data` whose quotes are escaped by a backslash, as one whose quotes are doubled. A backslash before anything else is a letter:
+    what it makes of an n, writers do not agree on.
+    """
+    return ESCAPED.sub(lambda found: b'""' if found[1] == b'"' else b"\\", data) if b"\\" in data else data
 
 
 def quote_fault(data: bytes, delimiter: str) -> str | None:

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-QUOTE, LF, CR = b'"'[0], b"\n"[0], b"\r"[0]
+QUOTE, LF, CR, BACKSLASH = b'"'[0], b"\n"[0], b"\r"[0], b"\\"[0]
 
 
-def csv_records(data: bytes) -> pa.LargeBinaryArray:
+def csv_records(data: bytes, quote: str = '"', escape: str = "") -> pa.LargeBinaryArray:
     """Every record of `data`, header first, each with its line end. Blank lines are none."""
     text = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(text == LF)
@@ -22,9 +22,21 @@ def csv_records(data: bytes) -> pa.LargeBinaryArray:
         alone = text[np.minimum(returns + 1, len(text) - 1)] != LF
         alone[returns == len(text) - 1] = True
         ends = np.union1d(ends, returns[alone])
-    if b'"' in data:
-        ends = ends[np.searchsorted(np.flatnonzero(text == QUOTE), ends) % 2 == 0]
+    if quote and b'"' in data:
+        quotes = np.flatnonzero(text == QUOTE)
+        if escape:
+            quotes = quotes[~_is_escaped(text, quotes)]
+        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
     return _sliced(data, ends, blank=b"\r\n")
+
+
+def _is_escaped(text: npt.NDArray[np.uint8], at: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether an odd number of backslashes stands right before each position."""
+    others = np.flatnonzero(text != BACKSLASH)
+    place = np.searchsorted(others, at)
+    before = np.where(place > 0, others[np.maximum(place - 1, 0)], -1)
+    escaped: npt.NDArray[np.bool_] = (at - before - 1) % 2 == 1
+    return escaped
 
 
 def jsonl_records(data: bytes) -> pa.LargeBinaryArray:

@@ -69,7 +69,8 @@ def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
     zone = settings.source_timezone(source).key
     of_users = VALID_FROM if settings.users_are == "dated" else "signup_date"
     at = read.binding.columns.get(of_users if source == "users" else "event_time")
-    texts = pd.Series(pd.array([] if at is None else read.columns[at], dtype=parsing.TEXT))
+    written = pd.Series(pd.array([] if at is None else read.columns[at], dtype=parsing.TEXT))
+    texts = parsing.without(written, declared.missing)
     if source == "users":
         found = parsing.days(texts, timestamp_format=declared.timestamp_format, zone=zone, timezone=settings.timezone)
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ from churn_assets.landing.encoding import UTF8, utf8_bytes
 from churn_assets.landing.jsonl_file import read_jsonl
 from churn_assets.landing.parquet_file import UNREADABLE, has_int96, open_exactly, read_parquet
 from churn_assets.landing.rows import ReadRows
-from churn_assets.settings import Settings, SourceName
+from churn_assets.settings import Settings, SourceName, SourceSettings
 
 Order = npt.NDArray[np.int64]
 Kept = npt.NDArray[np.bool_]
@@ -79,7 +80,7 @@ def _records(delivery: Delivery, binder: Binder) -> Records:
         data, marks = utf8_bytes(delivery, declared.encoding)
         is_csv = delivery.format == "csv"
         read = (read_csv if is_csv else read_jsonl)(delivery, data, binder)
-        rows = _text_rows(data, marks, declared.encoding, is_csv=is_csv)
+        rows = _text_rows(data, marks, declared, is_csv=is_csv)
         count = len(rows.records)
     if count != read.total:
         raise delivery.refused("cannot be cut into records for certain; check its quotes, delimiter and line ends")
@@ -184,9 +185,10 @@ def _parquet_rows(delivery: Delivery) -> _ParquetRows:
     return rows
 
 
-def _text_rows(data: bytes, marks: int, encoding: str, *, is_csv: bool) -> _TextRows:
+def _text_rows(data: bytes, marks: int, declared: SourceSettings, *, is_csv: bool) -> _TextRows:
     """Cut into records. The last one is given the line end that the first one has, should it have none."""
-    cut = csv_records if is_csv else jsonl_records
+    cut = partial(csv_records, quote=declared.quote, escape=declared.escape) if is_csv else jsonl_records
+    encoding = declared.encoding
     added = b""
     if data.strip() and not data.endswith((b"\n", b"\r") if is_csv else b"\n"):
         # Half a line end is completed, and not followed by a whole one.

@@ -45,7 +45,7 @@ def clean_events(raw_events: pd.DataFrame, *, first_day: date, last_day: date, r
 
 def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[pd.DataFrame, dict[str, Any]]:
     def source(column: str) -> Any:
-        return parsing.mapped(raw[column], rules.value_map(column))
+        return rules.given(raw[column], column)
 
     event_id, id_repaired = ids(source("event_id"), rules.event_id_type)
     user_id, user_repaired = ids(source("user_id"), rules.user_id_type)
@@ -85,7 +85,7 @@ def _properties(
     found: dict[str, Typed] = {}
     for entry in product.properties:
         texts, is_nested = value_at(raw, product.path_of(entry, "events"), entry.type)
-        found[entry.name] = typed(parsing.mapped(texts, rules.value_map(entry.name)), entry, times)
+        found[entry.name] = typed(rules.given(texts, entry.name), entry, times)
         repairs["text_normalised"] = repairs["text_normalised"] | found[entry.name].changed
         is_bad = found[entry.name].is_bad | is_nested
         if entry.bad == "quarantine":

@@ -57,7 +57,7 @@ def clean_users(raw_users: pd.DataFrame, *, first_day: date, last_day: date, rul
 
 def _typed(raw: pd.DataFrame, outcome: Outcomes, rules: CleaningRules) -> tuple[pd.DataFrame, dict[str, Any]]:
     def source(column: str) -> Any:
-        return parsing.mapped(raw[column], rules.value_map(column))
+        return rules.given(raw[column], column)
 
     repairs: dict[str, Any] = {}
     user_id, repairs["id_written_as_decimal"] = ids(source("user_id"), rules.user_id_type)
@@ -96,7 +96,7 @@ def _attribute(raw: pd.DataFrame, entry: Attribute, above: dict[str, Any], rules
     """Its values, and where a missing, unknown or odd one was repaired. `above` are the attributes declared before it."""
     texts, is_nested = value_at(raw, rules.product.path_of(entry, "users"), entry.type)
     times = Times(rules.timestamp_format, rules.source_zone, rules.business_zone)
-    found = typed(parsing.mapped(texts, rules.value_map(entry.name)), entry, times)
+    found = typed(rules.given(texts, entry.name), entry, times)
     values, is_null, is_bad = found.values, found.is_null, found.is_bad | is_nested
     outside = outside_limits(values, entry)
     values, is_null, is_bad = emptied(values, outside), is_null | outside, is_bad | outside

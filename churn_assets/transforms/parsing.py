@@ -8,7 +8,7 @@ Casting is Arrow's (pandas' own engine for text), whose parsers are strict; pand
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,15 @@ def mapped(values: Series, value_map: Mapping[str, str]) -> Series:
     codes, unique = pd.factorize(texts)
     replaced = pd.array([value_map.get(str(value).strip(), str(value)) for value in unique], dtype=TEXT)
     return Series(replaced.take(codes, allow_fill=True))
+
+
+def without(values: Series, missing: Collection[str]) -> Series:
+    """Text with null where it is, blanks around it apart, one of those that mean no value."""
+    texts = as_text(values)
+    if not missing:
+        return texts
+    is_missing_ = pc.is_in(pc.utf8_trim_whitespace(_arrow(texts)), value_set=pa.array([*missing], pa.string()))
+    return texts.mask(_bools(is_missing_))
 
 
 def normalised(value: str) -> str | None:

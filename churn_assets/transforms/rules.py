@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from churn_assets.product import Product, read_product
 from churn_assets.product.parts import for_cleaning, for_made_users
 from churn_assets.settings import IdType, Settings, SourceName, SourceSettings
-from churn_assets.transforms.parsing import Formats
+from churn_assets.transforms.parsing import Formats, Series, mapped, without
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,15 @@ class CleaningRules:
     other_event_types: tuple[str, ...] = ()
     """Event types of the deployment besides those of the product."""
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    """Texts that mean no value, in whatever column."""
 
     def value_map(self, column: str) -> Mapping[str, str]:
         return self.values.get(column, {})
+
+    def given(self, texts: Series, column: str) -> Series:
+        """Texts of a column as the source means them: null where they mean no value, contract values for its own."""
+        return mapped(without(texts, self.missing), self.value_map(column))
 
 
 def cleaning_rules(settings: Settings, source: SourceName) -> CleaningRules:
@@ -46,6 +52,7 @@ def _rules(settings: Settings, own: SourceSettings, product: Product) -> Cleanin
         user_id_type=settings.sources.users.id_type,
         event_id_type=settings.event_id_type,
         timestamp_format=own.timestamp_format,
+        missing=own.missing,
         source_zone=own.timezone or settings.timezone,
         business_zone=settings.timezone,
         lateness_days=settings.lateness_days,
