@@ -117,7 +117,8 @@ class Binder:
         """Judge the columns of a file. `matches` has one entry per position. Raises RefusedFile."""
         self._require(matches, hint)
         if (unnamed := next((n for n, m in enumerate(matches, 1) if not m.name), None)) is not None:
-            raise self.refuse(f"has no name for column {unnamed} of its header; name it or remove it")
+            index = ", such as an index that pandas wrote (to_csv(index=False) leaves it out)" if unnamed == 1 else ""
+            raise self.refuse(f"has no name for column {unnamed} of its header{index}; name it or remove it")
         first: dict[str, Match] = {}
         for match in matches:
             if (earlier := first.setdefault(match.identity, match)) is not match:

@@ -18,6 +18,7 @@ from churn_assets.landing.nested import with_nested
 from churn_assets.landing.rows import ReadRows
 
 FIRST_RECORD = re.compile(rb'[\r\n]*((?:[^"\r\n]+|"[^"]*")*)')
+SEPARATOR_LINE = re.compile(rb"sep=[^\r\n](?:\r\n|\r|\n)", re.IGNORECASE)
 FIRST_LINE = re.compile(rb"[\r\n]*([^\r\n]*)")
 NONE_FITS_ROWS = 10
 """Where so many rows do not fit the header and none does, the header is not theirs: kept in quarantine, all of the day would
@@ -35,6 +36,12 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
         raise delivery.refused(
             f"cannot be split by the delimiter {delimiter!r}; declare one ASCII character, not a quote"
         )
+    separator = separator_line(data)
+    if separator and chr(separator[4]) != delimiter:
+        raise delivery.refused(
+            f"says in its first line that {chr(separator[4])!r} separates its values, and {delimiter!r} is declared; declare that delimiter"
+        )
+    data = data[len(separator) :]
     quote, escape = binder.settings.quote, binder.settings.escape
     if escape:
         data = with_doubled_quotes(data)
@@ -63,6 +70,12 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
             f"{delimiter!r} separates both"
         )
     return with_nested(ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed))
+
+
+def separator_line(data: bytes) -> bytes:
+    """The line before the header by which a spreadsheet says what separates the values, with its end; empty where there is none."""
+    found = SEPARATOR_LINE.match(data)
+    return found[0] if found else b""
 
 
 def parse(

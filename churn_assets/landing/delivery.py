@@ -21,6 +21,23 @@ FORMATS |= dict.fromkeys((".json", ".json.gz", ".ndjson", ".ndjson.gz"), "jsonl"
 PIECE_BYTES = 256 * 1024
 GZIP = b"\x1f\x8b"
 """How gzip data begins."""
+BEGINNINGS = {
+    b"PAR1": ("a Parquet file", "name it .parquet"),
+    b"PK\x03\x04": ("a zip archive or a spreadsheet", "deliver the files in it, as text"),
+    b"\xd0\xcf\x11\xe0": ("a spreadsheet", "export it as CSV"),
+    b"BZh": ("bzip2 data", "unpack it, or pack it with gzip"),
+    b"\xfd7zXZ\x00": ("xz data", "unpack it, or pack it with gzip"),
+    b"\x28\xb5\x2f\xfd": ("zstd data", "unpack it, or pack it with gzip"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it, or pack it with gzip"),
+    b"Obj\x01": ("an Avro file", "export it as JSON Lines or Parquet"),
+    b"ORC": ("an ORC file", "export it as JSON Lines or Parquet"),
+    b"ARROW1": ("an Arrow file", "export it as Parquet"),
+    b"SQLite format 3\x00": ("a SQLite database", "export its table as CSV"),
+    b"%PDF-": ("a PDF", "export it as CSV"),
+    b"<!DOCTYPE": ("a web page", "download the file itself"),
+    b"<html": ("a web page", "download the file itself"),
+}
+"""How files begin that are no text of ours, what they are, and what to do about it."""
 RATIO_JUDGED_FROM_BYTES = MEBIBYTE
 """A small file of one repeated row compresses past any ratio and harms nobody."""
 
@@ -35,6 +52,7 @@ class Delivery:
     data: bytes
     delivered_bytes: int
     digest: str
+    is_gzipped: bool = False
 
     def refused(self, cause: str) -> RefusedFile:
         return RefusedFile(f"{self.shown} {cause}.")
@@ -56,15 +74,21 @@ def take_delivery(path: Path, *, settings: SourceSettings, landing_dir: Path) ->
         raise RefusedFile(
             f"{shown} cannot be read ({error.strerror or type(error).__name__}); check that it exists and may be read."
         ) from None
-    data = _gunzip(delivered, shown, settings) if suffix.endswith(".gz") else delivered
+    # By its content: downloads come compressed under the plain name, too.
+    is_gzipped = suffix.endswith(".gz") or (file_format != "parquet" and delivered.startswith(GZIP))
+    data = _gunzip(delivered, shown, settings) if is_gzipped else delivered
     if not data:
         raise RefusedFile(f"{shown} is empty (zero bytes); deliver it again (an empty day is a header and no rows).")
+    if file_format != "parquet" and (known := next((begin for begin in BEGINNINGS if data.startswith(begin)), None)):
+        what, remedy = BEGINNINGS[known]
+        raise RefusedFile(f"{shown} is {what} and no {file_format.upper()}, by its content; {remedy}.")
     return Delivery(
         source_file=source_file,
         shown=shown,
         format=file_format,
         data=data,
         delivered_bytes=len(delivered),
+        is_gzipped=is_gzipped,
         digest=hashlib.blake2b(delivered, digest_size=32).hexdigest(),
     )
 
@@ -122,6 +146,11 @@ def decompression_bomb(shown: str, settings: SourceSettings) -> RefusedFile:
 
 def _gunzip(delivered: bytes, shown: str, settings: SourceSettings) -> bytes:
     """All members of a gzip file, never holding more than the settings allow. zlib checks their CRC and length."""
+    if delivered[:2] != GZIP[: len(delivered)]:
+        raise RefusedFile(
+            f"{shown} is not valid gzip (it does not begin like it); deliver it again, or without .gz in its name if it is not "
+            "compressed."
+        )
     view, at, output = memoryview(delivered), 0, bytearray()
     largest = settings.max_file_mebibytes * MEBIBYTE
     suspicious = max(RATIO_JUDGED_FROM_BYTES, settings.max_compression_ratio * len(delivered))

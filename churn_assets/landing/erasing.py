@@ -92,8 +92,6 @@ def rewrite_without(settings: Settings, found: FoundFile, sought: Erased) -> Non
     if not records:
         return
     path = found.path.resolve()  # of a link within the landing, the file itself
-    if path.name.lower().endswith(".gz"):
-        content = gzip.compress(content, mtime=0)
     try:
         replace_content(path, content)
     except OSError as error:
@@ -121,7 +119,7 @@ def _free(path: Path) -> Path:
 
 
 def _sought(settings: Settings, source: SourceName, path: Path, sought: Erased) -> tuple[int, bytes]:
-    """How many records of the file are sought ones, and the file without them. Raises RefusedFile where it cannot be proved that
+    """How many records of the file are sought ones, and the file without them, compressed as it was. Raises RefusedFile where it cannot be proved that
     all other records would be as they were.
     """
     records = read_records(path, source, settings, settings.landing_dir)
@@ -136,4 +134,4 @@ def _sought(settings: Settings, source: SourceName, path: Path, sought: Erased) 
         raise records.delivery.refused(
             "cannot be written again so that all other records stay as they are; take the user's records out yourself"
         )
-    return int(found.sum()), content
+    return int(found.sum()), gzip.compress(content, mtime=0) if records.delivery.is_gzipped else content

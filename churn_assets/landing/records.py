@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from churn_assets.landing.binding import Binder
-from churn_assets.landing.csv_file import read_csv
+from churn_assets.landing.csv_file import read_csv, separator_line
 from churn_assets.landing.csv_records import csv_records, jsonl_records
 from churn_assets.landing.delivery import Delivery, take_delivery
 from churn_assets.landing.encoding import UTF8, utf8_bytes
@@ -189,13 +189,15 @@ def _text_rows(data: bytes, marks: int, declared: SourceSettings, *, is_csv: boo
     """Cut into records. The last one is given the line end that the first one has, should it have none."""
     cut = partial(csv_records, quote=declared.quote, escape=declared.escape) if is_csv else jsonl_records
     encoding = declared.encoding
+    separator = separator_line(data) if is_csv else b""
+    data = data[len(separator) :]
     added = b""
     if data.strip() and not data.endswith((b"\n", b"\r") if is_csv else b"\n"):
         # Half a line end is completed, and not followed by a whole one.
         added = b"\n" if data.endswith(b"\r") else _line_end(cut(data + b"\n")[0].as_py())
         data += added
     records = cut(data)
-    head = codecs.BOM_UTF8 * marks
+    head = codecs.BOM_UTF8 * marks + separator
     if is_csv:
         head, records = head + records[0].as_py(), records.slice(1)
     return _TextRows(head, records, None if codecs.lookup(encoding).name in UTF8 else encoding, added)

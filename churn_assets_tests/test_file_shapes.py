@@ -1,0 +1,101 @@
+"""What a delivered file is by its content, whatever its name says, and the lines that spreadsheets put before a header."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from churn_assets.errors import RefusedFile
+from churn_assets.landing import LandedFile, read_file
+from churn_assets.landing.delivery import BEGINNINGS
+from churn_assets.landing.erased import Erased
+from churn_assets.landing.erasing import rewrite_without, search_landing
+from churn_assets.landing.records import read_records
+from churn_assets.settings import Settings
+from e_learning import PRODUCT
+
+HEADER = "event_id,user_id,event_time,event_type\n"
+CSV = HEADER + "1,7,2026-01-05T08:00:00,login\n2,8,2026-01-05T08:00:00,login\n"
+JSONL = '{"event_id": 1, "user_id": 7, "event_time": "2026-01-05", "event_type": "login"}\n'
+
+
+def deployment(data: Path, delimiter: str = ",") -> Settings:
+    own = Settings(sources={"events": {"delimiter": delimiter}})  # type: ignore[arg-type]
+    return own.model_copy(update={"data_dir": data})
+
+
+def landed(data: Path, name: str, content: bytes) -> Path:
+    path = data / "landing/events/date=2026-01-05" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def read(path: Path, own: Settings) -> LandedFile:
+    return read_file(path, source="events", product=PRODUCT, settings=own.sources.events, landing_dir=own.landing_dir)
+
+
+def erase_user_7(own: Settings) -> None:
+    sought = Erased("integer", b"key", frozenset([Erased("integer", b"key").hashed("7")]))
+    for found in search_landing(own, sought, "7").found:
+        rewrite_without(own, found, sought)
+
+
+@pytest.mark.parametrize(("name", "text"), [("e.csv", CSV), ("e.jsonl", JSONL * 2), ("e.csv.gz", CSV)])
+def test_gzip_is_known_by_its_content_and_stays_gzip(tmp_path: Path, name: str, text: str) -> None:
+    own = deployment(tmp_path)
+    path = landed(tmp_path, name, gzip.compress(text.encode()))
+    assert read(path, own).table.num_rows == 2
+    erase_user_7(own)
+    assert "7" not in gzip.decompress(path.read_bytes()).decode().replace("2026-01-05", "")
+
+
+def test_a_name_that_says_gzip_over_plain_text_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(RefusedFile, match=r"is not valid gzip .*without \.gz in its name"):
+        read(landed(tmp_path, "e.csv.gz", CSV.encode()), deployment(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["e.csv", "e.tsv", "e.jsonl", "e.json"])
+@pytest.mark.parametrize("beginning", BEGINNINGS, ids=lambda begin: BEGINNINGS[begin][0])
+@pytest.mark.parametrize("is_gzipped", [False, True])
+def test_what_is_no_text_is_called_by_its_name_before_encodings_are(
+    tmp_path: Path, name: str, beginning: bytes, is_gzipped: bool
+) -> None:
+    content = beginning + bytes(range(256))
+    path = landed(tmp_path, name, gzip.compress(content) if is_gzipped else content)
+    what, remedy = BEGINNINGS[beginning]
+    with pytest.raises(RefusedFile) as refused:
+        read(path, deployment(tmp_path))
+    assert f"is {what} and no " in str(refused.value) and remedy in str(refused.value)
+
+
+@pytest.mark.parametrize("line", ["sep=;\n", "SEP=;\r\n", "sep=;\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_line_that_names_the_separator_is_no_header_and_stays(tmp_path: Path, line: str, mark: bytes) -> None:
+    own = deployment(tmp_path, ";")
+    content = mark + (line + CSV.replace(",", ";")).encode()
+    path = landed(tmp_path, "e.csv", content)
+    assert read(path, own).table.column("user_id").to_pylist() == ["7", "8"]
+    assert read_records(path, "events", own, own.landing_dir).rows.only(np.array([True, True])) == content
+    erase_user_7(own)
+    assert path.read_bytes() == content.replace(b"1;7;2026-01-05T08:00:00;login\n", b"")
+
+
+def test_a_line_that_names_another_separator_is_refused(tmp_path: Path) -> None:
+    path = landed(tmp_path, "e.csv", b"sep=;\n" + CSV.replace(",", ";").encode())
+    with pytest.raises(RefusedFile, match="says in its first line that ';' separates its values, and ',' is declared"):
+        read(path, deployment(tmp_path))
+
+
+def test_a_column_that_is_only_called_like_that_line_is_a_header(tmp_path: Path) -> None:
+    own = deployment(tmp_path)
+    assert read(landed(tmp_path, "e.csv", ("sep=x," + CSV.replace("\n", "\n0,").removesuffix("0,")).encode()), own)
+
+
+def test_an_index_without_a_name_is_refused_with_the_writers_remedy(tmp_path: Path) -> None:
+    path = landed(tmp_path, "e.csv", f",{HEADER}0,1,7,2026-01-05,login\n".encode())
+    with pytest.raises(RefusedFile, match=r"no name for column 1 .*to_csv\(index=False\)"):
+        read(path, deployment(tmp_path))
