@@ -8,6 +8,7 @@ from dagster import (
     AssetDep,
     AssetExecutionContext,
     AssetIn,
+    AssetKey,
     AssetMaterialization,
     AssetOut,
     AssetsDefinition,
@@ -84,7 +85,7 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
     )
     def assets(context: AssetExecutionContext, **_: Any) -> Iterator[Output[Publication]]:
         for publication in step.publications(deployment, asked_days(context), context.run_id):
-            if publication.contract.table in context.selected_output_names:
+            if AssetKey(publication.contract.table) in context.selected_asset_keys:
                 yield Output(publication, output_name=publication.contract.table)
             else:
                 _publish_beside(context, deployment, publication)
