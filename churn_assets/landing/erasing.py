@@ -9,16 +9,13 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.files import UNFINISHED, replace_content
-from churn_assets.landing.delivery import GZIP
 from churn_assets.landing.erased import Erased
 from churn_assets.landing.folder import is_delivered, is_marker
 from churn_assets.landing.records import is_without, read_records
@@ -51,7 +48,7 @@ def search_landing(settings: Settings, sought: Erased, user: str) -> Search:
     undecided: list[Path] = []
     landing, looked_into = settings.landing_dir, set[Path]()
     files = [path for path in landing.rglob("*") if path.is_file() and path.stat().st_size]
-    # Those of days first: a link tells better than the file itself, somewhere else, of which source it is.
+    # Files of days first: a link in a day's folder says which source its target belongs to, and the target's own place may not.
     for path in sorted(files, key=lambda path: (not is_delivered(path, landing), path)):
         source, *_ = path.relative_to(landing).parts
         is_of_a_day = is_delivered(path, landing)
@@ -75,8 +72,6 @@ def search_landing(settings: Settings, sought: Erased, user: str) -> Search:
 def _may_name(path: Path, user: str) -> bool:
     """Whether a file that is none of a source's may hold the id: it does as text, or is no text. Markers are taken as they are."""
     content = path.read_bytes()
-    with suppress(OSError, EOFError, zlib.error):
-        content = gzip.decompress(content) if content.startswith(GZIP) else content
     if re.search(rb"(?<!\w)" + re.escape(user.encode()) + rb"(?!\w)", content):
         return True
     try:
@@ -119,8 +114,9 @@ def _free(path: Path) -> Path:
 
 
 def _sought(settings: Settings, source: SourceName, path: Path, sought: Erased) -> tuple[int, bytes]:
-    """How many records of the file are sought ones, and the file without them, compressed as it was. Raises RefusedFile where it cannot be proved that
-    all other records would be as they were.
+    """How many records of the file are sought ones, and the file without them, compressed as it was.
+
+    Raises RefusedFile unless all other records would be as they were.
     """
     records = read_records(path, source, settings, settings.landing_dir)
     found = sought.among(records.read, records.binder, records.delivery.format)
