@@ -155,6 +155,14 @@ def calendar_days(settings: Settings) -> DayRange:
     return DayRange(settings.calendar_start, last)
 
 
+def days_of_run(start: str, end: str) -> DayRange:
+    """The days of a run from its first and last partition key. Raises ChurnError for a range that ends before it starts."""
+    days = DayRange(date.fromisoformat(start), date.fromisoformat(end))
+    if not days:
+        raise ChurnError(f"The partition range {start}...{end} ends before it starts; swap its days.")
+    return days
+
+
 def contiguous(days: Iterable[date]) -> list[DayRange]:
     """Sorted days as the fewest ranges."""
     ranges: list[DayRange] = []

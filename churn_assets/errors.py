@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class ChurnError(Exception):
     """Something a person can put right. The message is one clear sentence and never quotes a value of a row."""
@@ -21,6 +23,12 @@ class OlderDefinition(ChurnError):
 
 class WarehouseBusy(ChurnError):
     """Somebody else held the warehouse for longer than the deployment waits. The same again later may well succeed."""
+
+
+def first_few(names: Sequence[str], most: int, more: str = "more") -> str:
+    """Names in a sentence: the first ones, and how many more there are."""
+    rest = f" and {len(names) - most:,} {more}" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 def names_ours(class_name: str) -> bool:

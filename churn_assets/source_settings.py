@@ -61,8 +61,8 @@ class SourceSettings(BaseModel):
     timezone: TimezoneName | None = None
     """Zone of timestamps that carry no offset. None: the deployment's zone."""
     timestamp_format: Formats = ISO_8601
-    """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, or a strptime pattern such as `%d/%m/%Y %H:%M`; of several the first
-    that reads a value counts.
+    """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, or a strptime pattern such as `%d/%m/%Y %H:%M`. Of
+    several, the first that reads a value counts.
     """
     id_type: IdType = "integer"
     schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"

@@ -25,10 +25,10 @@ def listed(formats: str | Sequence[str]) -> tuple[str, ...]:
     return (formats,) if isinstance(formats, str) else tuple(formats)
 
 
-def known_format(name: str) -> str:
-    """The format itself. Raises ValueError, a clause, for one that is neither a name nor a pattern that gives back a day."""
+def known_format(name: str) -> None:
+    """Raises ValueError, a clause, for what is neither a name nor a pattern that gives back a day."""
     if name in NAMES:
-        return name
+        return
     if "%" not in name:
         raise ValueError(
             f"'{name}' is no format; write {', '.join(NAMES)}, or a strptime pattern such as '%d/%m/%Y %H:%M'"
@@ -45,7 +45,6 @@ def known_format(name: str) -> str:
         raise ValueError(
             f"'{name}' does not give back a day that was written by it; it needs a year, month and day in directives of strptime"
         )
-    return name
 
 
 def _gives_back_its_day(pattern: str) -> bool:
@@ -54,16 +53,12 @@ def _gives_back_its_day(pattern: str) -> bool:
     try:
         read = pd.to_datetime([_SAMPLE.strftime(pattern)], format=pattern)[0]
         return bool(read.date() == _SAMPLE.date()) and bool(read.strftime(pattern) == _SAMPLE.strftime(pattern))
-    except (
-        ValueError,
-        TypeError,
-        re.error,
-    ):  # "%-d", which strftime knows and strptime does not; a bad directive; the same twice; a lone %.
-        return False
+    except (ValueError, TypeError, re.error):
+        return False  # "%-d", which strftime knows and strptime does not; a bad directive; the same twice; a lone %.
 
 
 def fault_of_zone(given: str | Sequence[str], own_zone: str | None, zone: str) -> str | None:
-    """What is wrong with reading these formats in `zone`, of which `own_zone` is the part that the source declares; None: nothing."""
+    """What is wrong with reading these formats in `zone`; None: nothing. `own_zone` is the source's own zone, if it declares one."""
     formats = listed(given)
     if own_zone not in (None, "UTC") and all(name in EPOCHS for name in formats):
         return (

@@ -19,6 +19,9 @@ from churn_assets.assets.training_step import make_training_set
 from churn_assets.automation.backfill import Report
 from churn_assets.automation.plan import Plan
 from churn_assets.automation.restate import still_late
+from churn_assets.landing.erased import Erased
+from churn_assets.landing.erasing import rewrite_without, search_landing
+from churn_assets.settings import Settings
 from churn_assets.warehouse.export import export_table
 from worlds import START, day, days, deployment_of, publish_plainly, query, run_plainly
 
@@ -51,6 +54,20 @@ odd-6,{NEEDLE},2026-01-03T08:00:00,nap,
 """Landing on 3 January: of the sought user one rejected, one with the id in a column outside the contract too, one malformed and one
 of an unknown type.
 """
+
+
+def erased(*users: str, id_type: str = "integer") -> Erased:
+    """A list of erasures that holds these users."""
+    nobody = Erased(id_type, b"key")
+    return Erased(id_type, b"key", frozenset(nobody.hashed(user) for user in users))
+
+
+def erase_from_landing(settings: Settings, sought: Erased, user: str) -> int:
+    """Take the sought user's records out of every landed file; how many went."""
+    found = search_landing(settings, sought, user).found
+    for file in found:
+        rewrite_without(settings, file, sought)
+    return sum(file.records for file in found)
 
 
 def write_file(path: Path, rows: list[dict[str, Any]]) -> None:

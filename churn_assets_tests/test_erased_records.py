@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from churn_assets.automation.erasure_text import blot_out, files_naming, is_unmistakable
 from churn_assets.files import UNFINISHED
 from churn_assets.landing.erased import Erased, canonical
-from churn_assets.landing.erasing import remove_leftovers, rename_without, rewrite_without, search_landing
+from churn_assets.landing.erasing import remove_leftovers, rename_without, search_landing
 from churn_assets.landing.reading import read_file
 from churn_assets.settings import Settings
 from e_learning import PRODUCT
-from erasure_worlds import dagster_log
+from erasure_worlds import dagster_log, erase_from_landing, erased
 from sizes import examples
 
 DAY = "date=2026-01-05"
@@ -30,11 +30,6 @@ HEAD = b"event_id,user_id,event_time,event_type,note\n"
 
 
 NOBODY = "no text of any file"
-
-
-def erased(*users: str, id_type: str = "integer") -> Erased:
-    nobody = Erased(id_type, b"key")
-    return Erased(id_type, b"key", frozenset(nobody.hashed(user) for user in users))
 
 
 def deployment(data: Path, id_type: str = "integer", **of_events: Any) -> Settings:
@@ -51,11 +46,9 @@ def landed(data: Path, name: str, content: bytes) -> Path:
 
 def without(data: Path, sought: Erased, settings: Settings) -> int:
     """Erase from the landing; how many records went."""
-    found = search_landing(settings, sought, NOBODY).found
-    for one in found:
-        rewrite_without(settings, one, sought)
+    records = erase_from_landing(settings, sought, NOBODY)
     assert search_landing(settings, sought, NOBODY).found == []
-    return sum(one.records for one in found)
+    return records
 
 
 def event(number: int, user: object, note: str = "") -> bytes:

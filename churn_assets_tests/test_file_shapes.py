@@ -11,11 +11,10 @@ import pytest
 from churn_assets.errors import RefusedFile
 from churn_assets.landing import LandedFile, read_file
 from churn_assets.landing.delivery import BEGINNINGS
-from churn_assets.landing.erased import Erased
-from churn_assets.landing.erasing import rewrite_without, search_landing
 from churn_assets.landing.records import read_records
 from churn_assets.settings import Settings
 from e_learning import PRODUCT
+from erasure_worlds import erase_from_landing, erased
 
 HEADER = "event_id,user_id,event_time,event_type\n"
 CSV = HEADER + "1,7,2026-01-05T08:00:00,login\n2,8,2026-01-05T08:00:00,login\n"
@@ -38,18 +37,12 @@ def read(path: Path, own: Settings) -> LandedFile:
     return read_file(path, source="events", product=PRODUCT, settings=own.sources.events, landing_dir=own.landing_dir)
 
 
-def erase_user_7(own: Settings) -> None:
-    sought = Erased("integer", b"key", frozenset([Erased("integer", b"key").hashed("7")]))
-    for found in search_landing(own, sought, "7").found:
-        rewrite_without(own, found, sought)
-
-
 @pytest.mark.parametrize(("name", "text"), [("e.csv", CSV), ("e.jsonl", JSONL * 2), ("e.csv.gz", CSV)])
 def test_gzip_is_known_by_its_content_and_stays_gzip(tmp_path: Path, name: str, text: str) -> None:
     own = deployment(tmp_path)
     path = landed(tmp_path, name, gzip.compress(text.encode()))
     assert read(path, own).table.num_rows == 2
-    erase_user_7(own)
+    erase_from_landing(own, erased("7"), "7")
     assert "7" not in gzip.decompress(path.read_bytes()).decode().replace("2026-01-05", "")
 
 
@@ -80,7 +73,7 @@ def test_a_line_that_names_the_separator_is_no_header_and_stays(tmp_path: Path, 
     path = landed(tmp_path, "e.csv", content)
     assert read(path, own).table.column("user_id").to_pylist() == ["7", "8"]
     assert read_records(path, "events", own, own.landing_dir).rows.only(np.array([True, True])) == content
-    erase_user_7(own)
+    erase_from_landing(own, erased("7"), "7")
     assert path.read_bytes() == content.replace(b"1;7;2026-01-05T08:00:00;login\n", b"")
 
 

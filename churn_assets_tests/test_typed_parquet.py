@@ -24,10 +24,9 @@ from hypothesis import strategies as st
 from churn_assets.errors import RefusedFile
 from churn_assets.landing import read_file
 from churn_assets.landing.dump import land_dump
-from churn_assets.landing.erased import Erased
-from churn_assets.landing.erasing import rewrite_without, search_landing
 from churn_assets.settings import EventsSettings, Settings
 from e_learning import PRODUCT
+from erasure_worlds import erase_from_landing, erased
 from sizes import examples
 
 FOLDER = "landing/events/date=2026-03-29"
@@ -177,13 +176,7 @@ def test_int96_that_no_unit_holds_is_refused(tmp_path: Path) -> None:
 
 
 def erase(data: Path, user: str) -> int:
-    key = b"key"
-    sought = Erased("integer", key, frozenset([Erased("integer", key).hashed(user)]))
-    deployment = Settings().model_copy(update={"data_dir": data})
-    found = search_landing(deployment, sought, user).found
-    for one in found:
-        rewrite_without(deployment, one, sought)
-    return sum(one.records for one in found)
+    return erase_from_landing(Settings().model_copy(update={"data_dir": data}), erased(user), user)
 
 
 def rows_of(path: Path) -> list[tuple[Any, ...]]:

@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 from churn_assets.calendar import calendar_days
 from churn_assets.cli import cli
 from churn_assets.errors import ChurnError
-from churn_assets.landing.erased import Erased
-from churn_assets.landing.erasing import rewrite_without, search_landing
+from churn_assets.landing.erasing import search_landing
 from churn_assets.landing.unclaimed import sentences, unclaimed
 from churn_assets.settings import Settings
+from erasure_worlds import erase_from_landing, erased
 from worlds import LAST, START
 
-SEVEN = Erased("integer", b"key", frozenset([Erased("integer", b"key").hashed("7")]))
+SEVEN = erased("7")
 EVENTS = "event_id,user_id,event_time,event_type\n1,7,2026-01-05T08:00:00,login\n2,8,2026-01-05T08:00:00,login\n"
 
 
@@ -107,8 +107,7 @@ def test_a_calendar_that_is_yet_to_come_is_an_error(tmp_path: Path) -> None:
 def test_an_erasure_looks_into_what_no_run_reads(tmp_path: Path, place: str, content: str | bytes) -> None:
     settings = in_calendar(tmp_path / "data")
     path = landed(settings.data_dir, place, content)
-    (found,) = search_landing(settings, SEVEN, "7").found
-    rewrite_without(settings, found, SEVEN)
+    assert erase_from_landing(settings, SEVEN, "7") == 1
     left = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     assert left.decode().splitlines() == [line for line in EVENTS.splitlines() if ",7," not in line]
 

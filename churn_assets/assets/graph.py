@@ -1,7 +1,7 @@
 """Dagster assets over the steps: keys, partitions, windows, types and descriptions; one call to the step."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from dagster import (
@@ -30,13 +30,12 @@ from dagster import (
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
 from churn_assets.assets.wiring import AnyStep
-from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions
+from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions, days_of_run
 from churn_assets.contracts import Column, Contract
 from churn_assets.contracts.lineage import column_lineage
-from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
 from churn_assets.warehouse.frames import qualified
-from churn_assets.warehouse.io_manager import StoredTable
+from churn_assets.warehouse.io_manager import StoredTable, described
 from churn_assets.warehouse.publish import Publication, publish
 from churn_assets.warehouse.retry import retried_when_busy
 
@@ -57,13 +56,15 @@ def build_assets(deployment: Deployment) -> list[AssetsDefinition]:
 
 
 def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartitionsDefinition) -> AssetsDefinition:
+    makes_several = len(step.outputs) > 1
+
     @multi_asset(
         name=step.name,
         description=step.description,
         group_name=step.group,
         partitions_def=partitions,
         backfill_policy=BackfillPolicy.single_run(),
-        can_subset=len(step.outputs) > 1,
+        can_subset=makes_several,
         ins={
             table: AssetIn(key=table, partition_mapping=window.partition_mapping(), dagster_type=STORED_TABLE)
             for table, window in step.reads.items()
@@ -72,7 +73,7 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
         outs={
             table: AssetOut(
                 dagster_type=PUBLICATION,
-                is_required=len(step.outputs) == 1,
+                is_required=not makes_several,
                 description=_described(deployment.contracts[table], step),
                 metadata=_metadata(deployment.contracts[table], deployment.settings),
                 owners=OWNERS,
@@ -97,11 +98,8 @@ def _publish_beside(context: AssetExecutionContext, deployment: Deployment, publ
     """Publish a table that was not asked for, but is made together with one that was: what is made together stays of one piece."""
     with retried_when_busy(context.run.tags), deployment.warehouse.writing() as connection:
         entries = publish(connection, publication)
-    for entry in entries:
-        metadata = {"dagster/partition_row_count": entry.rows, "content_hash": entry.content_hash}
-        context.log_event(
-            AssetMaterialization(entry.table, partition=entry.day.isoformat(), metadata=metadata)  # type: ignore[arg-type]
-        )
+    for entry, metadata in described(entries, publication):
+        context.log_event(AssetMaterialization(entry.table, partition=entry.day.isoformat(), metadata=metadata))
 
 
 def _freshness(step: AnyStep, settings: Settings) -> FreshnessPolicy | None:
@@ -114,10 +112,7 @@ def _freshness(step: AnyStep, settings: Settings) -> FreshnessPolicy | None:
 def asked_days(context: AssetExecutionContext) -> DayRange:
     """The days of the run: one partition or a range. Raises ChurnError for one that ends before it starts."""
     keys = context.partition_key_range
-    days = DayRange(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
-    if not days:
-        raise ChurnError(f"The partition range {keys.start}...{keys.end} ends before it starts; swap its days.")
-    return days
+    return days_of_run(keys.start, keys.end)
 
 
 def _described(contract: Contract, step: AnyStep) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -139,6 +139,7 @@ class LandingStep:
     def refusals(self, deployment: Deployment, days: DayRange) -> dict[date, list[str]]:
         """A sentence for each file that cannot be read, and for a day without any, by day. Reads all of them."""
         found: dict[date, list[str]] = {}
+        read = self._reader(deployment)
         for day in days:
             try:
                 files = delivered_files(deployment.settings.landing_dir, self.source, day)
@@ -147,20 +148,21 @@ class LandingStep:
                 continue
             for path in files:
                 try:
-                    self._read(deployment, path)
+                    read(path)
                 except RefusedFile as refused:
                     found.setdefault(day, []).append(str(refused))
         return found
 
     def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
-        landing_dir = deployment.settings.landing_dir
+        landing_dir, read = deployment.settings.landing_dir, self._reader(deployment)
         for path in delivered_files(landing_dir, self.source, day):
-            yield _Landed(day, path.relative_to(landing_dir).as_posix(), self._read(deployment, path))
+            yield _Landed(day, path.relative_to(landing_dir).as_posix(), read(path))
 
-    def _read(self, deployment: Deployment, path: Path) -> LandedFile:
+    def _reader(self, deployment: Deployment) -> Callable[[Path], LandedFile]:
+        """Reads a file of the source. What it needs of the deployment, the list of erasures too, is looked up once."""
         settings = deployment.settings
-        return read_file(
-            path,
+        return partial(
+            read_file,
             source=self.source,
             settings=settings.source(self.source),
             product=settings.declaration,

@@ -186,7 +186,7 @@ def backfill(
 
 
 def refused_days(deployment: Deployment, run: Work) -> dict[date, list[str]]:
-    """Landing days of a run that failed, of which files cannot be read, with a sentence about each file."""
+    """Landing days of a failed run that have files which cannot be read, with a sentence about each file."""
     found: dict[date, list[str]] = {}
     for step in run.steps:
         if isinstance(step, LandingStep):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from churn_assets.errors import first_few
 from churn_assets.warehouse.definitions import Changes
 
 NOT_PUBLISHED = "not published yet"
@@ -93,5 +94,4 @@ def summed(tables: tuple[str, ...], judged: Iterable[Judged]) -> Iterator[Reason
 
 
 def _named(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+    return first_few(names, MOST_NAMED)

@@ -19,7 +19,7 @@ from dagster import (
 )
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
-from churn_assets.calendar import DayRange, contiguous, daily_partitions
+from churn_assets.calendar import DayRange, contiguous, daily_partitions, days_of_run
 from churn_assets.checks.canaries import canaries
 from churn_assets.checks.drift import drift_checks
 from churn_assets.checks.expectations import expectation_checks
@@ -123,7 +123,7 @@ def _checks_of(table: str, checks: list[Check], settings: Settings, unsettled: U
     @multi_asset_check(name=f"check_{table}", specs=specs)
     def run(context: AssetCheckExecutionContext) -> Iterator[Any]:
         keys = context.partition_key_range
-        days = DayRange(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+        days = days_of_run(keys.start, keys.end)
         targets = _targets(context, table, days)
         warehouse = Warehouse(settings.warehouse_path, settings.lock_timeout_seconds)
         with retried_when_busy(context.run.tags), warehouse.reading() as connection:

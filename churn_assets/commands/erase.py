@@ -11,7 +11,7 @@ import click
 
 from churn_assets.commands.display import console, show_report, table
 from churn_assets.commands.options import is_debugging, pass_deployment
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, first_few
 
 if TYPE_CHECKING:
     from churn_assets.assets.step import Deployment
@@ -98,5 +98,4 @@ def _require_all_decided(deployment: Deployment, found: Found) -> None:
 
 def _named(deployment: Deployment, files: Sequence[Path]) -> str:
     folder = deployment.settings.data_dir
-    named = ", ".join(path.relative_to(folder).as_posix() for path in files[:MOST_FILES])
-    return named + (f" and {len(files) - MOST_FILES:,} more" if len(files) > MOST_FILES else "")
+    return first_few([path.relative_to(folder).as_posix() for path in files], MOST_FILES)

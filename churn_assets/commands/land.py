@@ -44,8 +44,8 @@ def land(data: Path | None, paths: tuple[Path, ...], start: date | None, end: da
     ):
         if count:
             console.print(f"[yellow]{count:,} {what}.[/yellow]")
-    if end is None and (last := Settings.load(data).end_date):
+    if end is None:
         console.print(
-            f"The calendar ends on {last}; for days that are delivered later raise end_date in {SETTINGS_FILE}, or take it out."
+            f"The calendar ends on {landed.end}; for days that are delivered later raise end_date in {SETTINGS_FILE}, or take it out."
         )
     console.print("Next: churn-assets backfill")

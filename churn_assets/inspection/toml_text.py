@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from churn_assets.contracts.declared import UNREADABLE, UNTIMELY
+from churn_assets.errors import first_few
 from churn_assets.inspection.entries import Entry
 from churn_assets.inspection.exports import Export
 from churn_assets.inspection.guess import Guess
@@ -173,8 +174,7 @@ def _left_out(guess: Guess) -> Iterator[str]:
         ),
     ):
         if names:
-            rest = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-            yield from _comment(f"{why}: {', '.join(map(_quoted_if_odd, names[:MOST_NAMES]))}{rest}.")
+            yield from _comment(f"{why}: {first_few([*map(_quoted_if_odd, names)], MOST_NAMES)}.")
 
 
 def _key(key: str, value: object, evidence: str) -> Iterator[str]:

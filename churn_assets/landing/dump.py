@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from churn_assets.errors import ChurnError
 from churn_assets.landing.dump_file import DumpFile, read_dump_file
-from churn_assets.landing.folder import files_of_dump
+from churn_assets.landing.folder import day_folder, files_of_dump
 from churn_assets.landing.incoming import incoming, publish
 from churn_assets.settings import SETTINGS_FILE, Settings, SourceName
 from churn_assets.settings_file import write_calendar
@@ -71,7 +71,7 @@ def land_dump(
             day = first + timedelta(days=number)
             for cut in cuts:
                 if cut.days[number]:
-                    folder = staging / cut.file.source / f"date={day.isoformat()}"
+                    folder = day_folder(staging, cut.file.source, day)
                     folder.mkdir(parents=True, exist_ok=True)
                     content = cut.file.rows.content(int(cut.bounds[number]), int(cut.bounds[number + 1]))
                     (folder / cut.name).write_bytes(content)

@@ -13,7 +13,7 @@ from churn_assets.settings import SOURCES, SourceName
 
 NOT_READ = "not read"
 DAY = "date="
-_DAY_FOLDER = re.compile(r"date=\d{4}-\d{2}-\d{2}")
+DAY_FOLDER = re.compile(r"date=\d{4}-\d{2}-\d{2}")
 
 
 def day_folder(landing_dir: Path, source: SourceName, day: date) -> Path:
@@ -28,7 +28,7 @@ def is_marker(name: str) -> bool:
 def day_of(folder: str) -> date | None:
     """The landing day that a folder of this name holds; None if it is no such folder."""
     try:
-        return date.fromisoformat(folder.removeprefix(DAY)) if _DAY_FOLDER.fullmatch(folder) else None
+        return date.fromisoformat(folder.removeprefix(DAY)) if DAY_FOLDER.fullmatch(folder) else None
     except ValueError:
         return None
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import filecmp
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +15,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from churn_assets.errors import ChurnError
+from churn_assets.landing.folder import DAY_FOLDER
 from churn_assets.settings import SOURCES
 
 INCOMING = ".landing-incoming"
 LOCK = ".landing.lock"
-DAY_FOLDER = re.compile(r"date=\d{4}-\d{2}-\d{2}")
 
 
 @contextmanager

@@ -40,7 +40,8 @@ def read_parquet(delivery: Delivery, binder: Binder) -> ReadRows:
     kinds = {position: binder.kinds[name] for name, position in binding.columns.items()}
     _check_types(delivery, schema, binding, kinds)
     try:
-        table = _read(delivery, open_exactly(delivery, file), binder.settings)
+        exact, _ = open_exactly(delivery, file)
+        table = _read(delivery, exact, binder.settings)
         table.validate(full=True)  # pyarrow does not check text for UTF-8 while reading
         columns = [as_text(column, kinds.get(position, "other")) for position, column in enumerate(table.columns)]
     except UNREADABLE:
@@ -50,14 +51,15 @@ def read_parquet(delivery: Delivery, binder: Binder) -> ReadRows:
     return with_nested(ReadRows(columns, table.num_rows, binding, header_repairs(matches)))
 
 
-def open_exactly(delivery: Delivery, file: pq.ParquetFile) -> pq.ParquetFile:
-    """The file in the unit that holds all its INT96 timestamps: Arrow's own, nanoseconds, wraps round outside of 1677..2262.
+def open_exactly(delivery: Delivery, file: pq.ParquetFile) -> tuple[pq.ParquetFile, str | None]:
+    """The file in the unit that holds all its INT96 timestamps, and that unit: Arrow's own, nanoseconds, wraps round outside of
+    1677..2262. None of a file that has no INT96.
 
     Raises RefusedFile if some need nanoseconds and others lie outside.
     """
-    if not has_int96(file):
-        return file
     columns = sorted({leaf.path.split(".")[0] for leaf in _leaves_of(file) if leaf.physical_type == INT96})
+    if not columns:
+        return file, None
     other = pq.ParquetFile(pa.BufferReader(delivery.data), coerce_int96_timestamp_unit="us")
     fits, is_exact = True, True
     batches = (each.iter_batches(batch_size=BATCH_ROWS, columns=columns) for each in (file, other))
@@ -72,11 +74,7 @@ def open_exactly(delivery: Delivery, file: pq.ParquetFile) -> pq.ParquetFile:
             f"holds INT96 timestamps in {', '.join(map(repr, columns))}, some with nanoseconds and some outside of the years 1677 "
             "to 2262, which no type holds both; write them as TIMESTAMP of microseconds"
         )
-    return file if fits else other
-
-
-def has_int96(file: pq.ParquetFile) -> bool:
-    return any(leaf.physical_type == INT96 for leaf in _leaves_of(file))
+    return (file, "ns") if fits else (other, "us")
 
 
 def _leaves_of(file: pq.ParquetFile) -> Iterator[Any]:

@@ -23,7 +23,7 @@ from churn_assets.landing.csv_records import csv_records, jsonl_records
 from churn_assets.landing.delivery import Delivery, take_delivery
 from churn_assets.landing.encoding import UTF8, utf8_bytes
 from churn_assets.landing.jsonl_file import read_jsonl
-from churn_assets.landing.parquet_file import UNREADABLE, has_int96, open_exactly, read_parquet
+from churn_assets.landing.parquet_file import UNREADABLE, open_exactly, read_parquet
 from churn_assets.landing.rows import ReadRows
 from churn_assets.settings import Settings, SourceName, SourceSettings
 
@@ -172,10 +172,8 @@ def _comparable(column: pa.ChunkedArray) -> Any:
 def _parquet_rows(delivery: Delivery) -> _ParquetRows:
     """The rows with their types; what a damaged schema may hold can be read, but not written again."""
     try:
-        default = pq.ParquetFile(pa.BufferReader(delivery.data))
-        file = open_exactly(delivery, default)
+        file, unit = open_exactly(delivery, pq.ParquetFile(pa.BufferReader(delivery.data)))
         codec = file.metadata.row_group(0).column(0).compression if file.metadata.num_row_groups else "SNAPPY"
-        unit = None if not has_int96(file) else "ns" if file is default else "us"
         rows = _ParquetRows(file.read(), "NONE" if codec == "UNCOMPRESSED" else codec, unit, delivery)
         rows.content(0, 0)
     except UNREADABLE:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from churn_assets.calendar import ONE_DAY, calendar_days
+from churn_assets.errors import first_few
 from churn_assets.landing.folder import day_of, has_delivery, is_marker
 from churn_assets.settings import SETTINGS_FILE, Settings
 
@@ -71,11 +72,10 @@ def sentences(settings: Settings) -> Iterator[str]:
     elif found.after:
         yield f"{_days(found.after)} not computed: the last is {found.after[-1]}, which is yet to come; check its folder's name."
     if found.loose:
-        named = ", ".join(path.as_posix() for path in found.loose[:MOST_NAMED])
-        more = f" and {len(found.loose) - MOST_NAMED:,} more" if len(found.loose) > MOST_NAMED else ""
+        named = first_few([path.as_posix() for path in found.loose], MOST_NAMED)
         files = "file lies" if len(found.loose) == 1 else "files lie"
         yield (
-            f"{len(found.loose):,} {files} in {settings.landing_dir} and belong to no day, so that no run reads them: {named}{more}; "
+            f"{len(found.loose):,} {files} in {settings.landing_dir} and belong to no day, so that no run reads them: {named}; "
             f"deliver into {' or '.join(settings.landed_sources)}/date=YYYY-MM-DD/."
         )
 

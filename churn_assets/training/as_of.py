@@ -14,6 +14,7 @@ import pyarrow as pa
 from churn_assets.contracts import Column, Contract, Kind, contracts
 from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
+from churn_assets.time_formats import ISO_8601
 from churn_assets.training.write import FEATURES
 from churn_assets.transforms import parsing
 from churn_assets.warehouse import Warehouse
@@ -21,7 +22,6 @@ from churn_assets.warehouse.definitions import stored_columns
 from churn_assets.warehouse.frames import qualified, quoted, table_exists, to_frame
 from churn_assets.warehouse.older import refuse_older
 
-ISO_8601 = "iso8601"
 ONE_DAY = np.timedelta64(1, "D")
 KNOWN = "last_known_day"
 

@@ -84,10 +84,10 @@ def _properties(
     is_type = {event.name: np.asarray(event_type == event.name) for event in product.event_types}
     found: dict[str, Typed] = {}
     for entry in product.properties:
-        texts, is_nested = value_at(raw, product.path_of(entry, "events"), entry.type)
+        texts, nested = value_at(raw, product.path_of(entry, "events"), entry.type)
         found[entry.name] = typed(rules.given(texts, entry.name), entry, times)
         repairs["text_normalised"] = repairs["text_normalised"] | found[entry.name].changed
-        is_bad = found[entry.name].is_bad | is_nested
+        is_bad = found[entry.name].is_bad | nested
         if entry.bad == "quarantine":
             outcome.quarantine(is_bad, BAD.get(entry.type, "bad_value")) if is_bad.any() else None
         elif is_bad.any():

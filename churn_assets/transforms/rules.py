@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from churn_assets.product import Product, read_product
 from churn_assets.product.parts import for_cleaning, for_made_users
 from churn_assets.settings import IdType, Settings, SourceName, SourceSettings
+from churn_assets.time_formats import ISO_8601
 from churn_assets.transforms.parsing import Formats, Series, mapped, without
 
 
@@ -17,7 +18,7 @@ class CleaningRules:
 
     user_id_type: IdType = "integer"
     event_id_type: IdType = "integer"
-    timestamp_format: Formats = "iso8601"
+    timestamp_format: Formats = ISO_8601
     source_zone: str = "UTC"
     business_zone: str = "UTC"
     lateness_days: int = 3

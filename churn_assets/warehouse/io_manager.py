@@ -181,18 +181,25 @@ def _not_daily(table_slice: TableSlice) -> ChurnError:
 
 
 def _describe(context: OutputContext, entries: list[Published], publication: Publication) -> None:
-    """Row count, content hash and notes on each partition's own materialization, not the sum on every one."""
+    """What each partition's own materialization shows, not the sum on every one."""
+    for entry, metadata in described(entries, publication):
+        context.step_context.add_asset_metadata(
+            metadata, asset_key=context.asset_key, partition_key=entry.day.isoformat()
+        )
+
+
+def described(entries: list[Published], publication: Publication) -> Iterator[tuple[Published, dict[str, Any]]]:
+    """Row count, content hash and notes of each published partition."""
     notes = publication.notes()
     for entry in entries:
-        context.step_context.add_asset_metadata(
+        yield (
+            entry,
             {
                 "Query": f"SELECT * FROM {qualified(entry.table)} WHERE {publication.contract.day} = DATE '{entry.day}'",
                 "dagster/partition_row_count": entry.rows,
                 "content_hash": entry.content_hash,
                 **{name: shown(value) for name, value in notes.get(entry.day, {}).items()},
             },
-            asset_key=context.asset_key,
-            partition_key=entry.day.isoformat(),
         )
 
 

@@ -13,7 +13,7 @@ import duckdb
 
 from churn_assets.calendar import DayRange, contiguous
 from churn_assets.contracts import Column, Contract
-from churn_assets.errors import OlderDefinition
+from churn_assets.errors import OlderDefinition, first_few
 from churn_assets.warehouse.definitions import DEFINITIONS, UNKNOWN, read_definitions
 from churn_assets.warehouse.frames import table_exists
 from churn_assets.warehouse.ledger import LEDGER, LEDGER_TABLE, Ledger
@@ -92,15 +92,11 @@ def of_an_older_definition(table: str, older: Mapping[date, list[str]]) -> Older
 
 def which_days(days: Iterable[date]) -> str:
     """Days in words; of many ranges the first ones."""
-    ranges = [str(span) for span in contiguous(days)]
-    return ", ".join(ranges[:MOST_SHOWN]) + (
-        f" and {len(ranges) - MOST_SHOWN} more" if len(ranges) > MOST_SHOWN else ""
-    )
+    return first_few([str(span) for span in contiguous(days)], MOST_SHOWN)
 
 
 def lacked_columns(older: Mapping[date, list[str]]) -> str:
     """Which columns are missing, in words."""
     names = list(dict.fromkeys(name for lacking in older.values() for name in lacking))
-    more = f" and {len(names) - MOST_SHOWN} more columns" if len(names) > MOST_SHOWN else ""
     verb = "are" if len(names) > 1 else "is"
-    return f"{', '.join(names[:MOST_SHOWN])}{more} {verb} missing or of another meaning"
+    return f"{first_few(names, MOST_SHOWN, 'more columns')} {verb} missing or of another meaning"
