@@ -51,6 +51,8 @@ BLOCKING = {
     "raw_events.surge",
     "clean_users.reconciled",
     "clean_events.reconciled",
+    "clean_users.rejected",
+    "clean_events.rejected",
     "user_day_grid.complete",
     "user_daily.conserved",
     "user_daily.in_time_order",
@@ -228,11 +230,11 @@ RED = [
         "UPDATE churn.clean_events SET landing_date = event_date - 1 WHERE rowid = "
         f"(SELECT min(rowid) FROM churn.clean_events WHERE event_date = {DAY4})",
     ),
-    # 21 strays on a day of some hundred events: more than 1 %, and more than the 20 that may happen on a quiet day.
+    # 51 strays on a day of some hundred events: more than 1 %, and more than a handful.
     (
         "unmatched_events.share",
         f"INSERT INTO churn.unmatched_events SELECT u.* REPLACE ({DAY4} AS event_date, event_id + n AS event_id) "
-        "FROM churn.unmatched_events u, range(21) r(n)",
+        "FROM churn.unmatched_events u, range(51) r(n)",
     ),
     # Drift of the columns, each way.
     ("users_files.schema_drift", update("users_files", "landing_date", "columns_added = '[\"shoe_size\"]'")),
@@ -575,4 +577,4 @@ def test_stored_data_can_be_judged_without_computing_it(computed: Path) -> None:
     deployment = deployment_of(computed)
     assert not failing_blocking_checks(deployment, deployment.contracts, CALENDAR)
     tamper(computed, delete("user_daily", "as_of_date"))
-    assert failing_blocking_checks(deployment, deployment.contracts, CALENDAR)["user_daily.conserved"] == 1
+    assert len(failing_blocking_checks(deployment, deployment.contracts, CALENDAR)["user_daily.conserved"]) == 1

@@ -18,8 +18,9 @@ from churn_assets.graph import build_definitions
 from churn_assets.report import gather, page, write_report
 from churn_assets.report.asset import CHURN_REPORT
 from churn_assets.report.data_docs import write_data_docs
+from churn_assets.report.write import pictures_of
 from test_cli import churn, said
-from worlds import DAYS, day, days, deployment_of, query, run_plainly, run_with_dagster, tamper
+from worlds import DAYS, day, days, deliver, deployment_of, query, run_plainly, run_with_dagster, tamper
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -120,6 +121,18 @@ def test_checks_that_fail_are_named_with_their_days(computed: Path) -> None:
     tamper(computed, f"UPDATE churn.growth_daily SET mau = mau + 1 WHERE as_of_date = '{day(4)}'")
     assert warned()["growth_daily.recounted"] == (True, 1, day(4))
     assert "1 of them should stop a release" in page(gather(deployment_of(computed)), {})
+
+
+def test_where_a_blocking_check_keeps_tables_back_it_says_why(landed: Path) -> None:
+    landed_rows = "".join(f"{n},99,{day(5)}T12:00:00,login\n" for n in range(800_000, 800_400))
+    deliver(landed, "events", day(5), f"event_id,user_id,event_time,event_type\n{landed_rows}", name="strangers.csv")
+    run_with_dagster(landed)
+    contents = gather(deployment_of(landed))
+    html = page(contents, pictures_of(contents))
+    assert "user_daily" in contents.waiting and "Not yet: " in html and "should stop a release" in html
+    (blocking,) = [one for one in contents.warnings if one.blocking]
+    assert (blocking.check, blocking.last) == ("unmatched_events.share", day(5))
+    assert "above checks.max_unmatched_share 0.01" in html
 
 
 def materialized_report(data: Path) -> AssetMaterialization:

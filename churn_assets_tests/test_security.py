@@ -131,7 +131,7 @@ REVIEWED = {
     },
     "warehouse.change": {"table": "a table of ours, qualified"},
     "checks.invariants": dict.fromkeys(
-        ("_admitted(stored)", "_since(stored.settings)", "eligible", "source", "table"),
+        ("admitted(stored)", "_since(stored.settings)", "eligible", "source", "table"),
         "names written in this module, and numbers",
     ),
     "checks.labels": {
@@ -174,6 +174,8 @@ REVIEWED = {
         ),
         "names written in this module",
     ),
+    "checks.shares": {"admitted(stored)": "SQL of invariants", "source": "a SourceName"},
+    "automation.intake": {"source": "a SourceName", "on_these": "written there; the days are a parameter"},
     "checks.volume": {"table": "raw_ and a SourceName"},
     "checks.windows": {"files": "the file table of a SourceName"},
     "report.contents": {"source": "a SourceName"},

@@ -23,7 +23,7 @@ from churn_assets.assets.training_step import missing_training_set
 from churn_assets.automation.instance import home_in_use, opened_alone
 from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, calendar_days
-from churn_assets.checks.verdict import Stored
+from churn_assets.checks.verdict import Stored, in_words
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.errors import ChurnError, about_the_disk, names_ours
 from churn_assets.training.write import READS
@@ -41,13 +41,18 @@ MOST_ROUNDS = 10
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
+Failing = dict[str, dict[date | None, str]]
+"""Checks by name, the days that fail (None: of no day), and what is wrong on each, in words."""
+
+
 @dataclass
 class Report:
-    """What a backfill did. `failures` are sentences; checks are counted by name over the days that failed."""
+    """What a backfill did. `failures` are sentences; warnings are counted by name over the days that failed."""
 
     partitions: int = 0
     failures: list[str] = field(default_factory=list)
-    blocking: Counter[str] = field(default_factory=Counter)
+    failed: Failing = field(default_factory=dict)
+    """Blocking checks."""
     warnings: Counter[str] = field(default_factory=Counter)
     run_ids: list[str] = field(default_factory=list)
     training_set: str | None = None
@@ -56,8 +61,17 @@ class Report:
     """The days of each table that were computed and have passed their blocking checks."""
 
     @property
+    def blocking(self) -> Counter[str]:
+        """The blocking checks that failed, counted over their days."""
+        return Counter({name: len(days) for name, days in self.failed.items()})
+
+    @property
     def succeeded(self) -> bool:
-        return not self.failures and not self.blocking
+        return not self.failures and not self.failed
+
+    def add(self, failing: Failing) -> None:
+        for name, days in failing.items():
+            self.failed.setdefault(name, {}).update(days)
 
 
 def planned(
@@ -154,8 +168,8 @@ def backfill(
             for run in chain.from_iterable(map(narrowed, runs)):
                 known = len(report.failures)
                 inputs = {table for step in run.steps for table in (*step.reads, *step.after)} - set(run.tables)
-                report.blocking += failing_unchecked(deployment, inputs, run.days, report)
-                if report.blocking:
+                report.add(failing_unchecked(deployment, inputs, run.days, report))
+                if report.failed:
                     return False
                 on_run(run)
                 result = done(run.tables, range_tags(run.days))
@@ -179,8 +193,8 @@ def backfill(
         missing = missing_training_set(deployment) if succeeded and work.training_set else None
         if missing:
             of_parts = {day for part in missing.days.values() for day in part}
-            report.blocking += failing_unchecked(deployment, READS, DayRange(min(of_parts), max(of_parts)), report)
-        if missing and not report.blocking and done([TRAINING_SET], {}).success:
+            report.add(failing_unchecked(deployment, READS, DayRange(min(of_parts), max(of_parts)), report))
+        if missing and not report.failed and done([TRAINING_SET], {}).success:
             report.training_set = missing.version
     return report
 
@@ -233,11 +247,11 @@ def _free_what_killed_runs_keep(deployment: Deployment) -> None:
             fail_runs_that_died(instance, deployment)
 
 
-def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days: DayRange) -> Counter[str]:
-    """Blocking checks of `tables` that stored data fails now, counted over the published ones among `days`."""
+def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days: DayRange) -> Failing:
+    """Blocking checks of `tables` that stored data fails now on the published ones among `days`."""
     from churn_assets.checks.graph import all_checks, verdicts
 
-    failing: Counter[str] = Counter()
+    failing: Failing = {}
     checks = [check for check in all_checks(deployment.settings) if check.blocking and check.table in set(tables)]
     if not checks or not deployment.settings.warehouse_path.exists():
         return failing
@@ -247,19 +261,23 @@ def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days:
         for check in checks:
             if published := [day for day in days if day in ledger.of(check.table)]:
                 judged = verdicts(check, stored, DayRange(published[0], published[-1]))
-                failing[f"{check.table}.{check.name}"] += sum(judged[day].failed for day in published)
-    return +failing
+                failed: dict[date | None, str] = {
+                    day: in_words(judged[day].figures) for day in published if judged[day].failed
+                }
+                if failed:
+                    failing[f"{check.table}.{check.name}"] = failed
+    return failing
 
 
-def failing_unchecked(deployment: Deployment, tables: Iterable[str], days: DayRange, report: Report) -> Counter[str]:
+def failing_unchecked(deployment: Deployment, tables: Iterable[str], days: DayRange, report: Report) -> Failing:
     """The same on the days that no run of the backfill has just computed and checked."""
     together: dict[DayRange, list[str]] = {}
     for table in tables:
         if unchecked := [day for day in days if day not in report.checked.get(table, ())]:
             together.setdefault(DayRange(unchecked[0], unchecked[-1]), []).append(table)
-    failing: Counter[str] = Counter()
+    failing: Failing = {}
     for span, of_tables in together.items():
-        failing += failing_blocking_checks(deployment, of_tables, span)
+        failing |= failing_blocking_checks(deployment, of_tables, span)
     return failing
 
 
@@ -333,9 +351,15 @@ def _interrupted(result: ExecuteInProcessResult) -> bool:
 
 def _note_checks(result: ExecuteInProcessResult, report: Report) -> None:
     for evaluation in result.get_asset_check_evaluations():
-        if not evaluation.passed:
-            counter = report.blocking if evaluation.blocking else report.warnings
-            counter[f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"] += 1
+        if evaluation.passed:
+            continue
+        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
+        if evaluation.blocking:
+            day = date.fromisoformat(evaluation.partition) if evaluation.partition else None
+            figures = {label: entry.value for label, entry in evaluation.metadata.items()}
+            report.add({name: {day: in_words(figures)}})
+        else:
+            report.warnings[name] += 1
 
 
 def _failures(result: ExecuteInProcessResult, report: Report) -> list[str]:
@@ -348,7 +372,7 @@ def _failures(result: ExecuteInProcessResult, report: Report) -> list[str]:
     return [
         failure_sentence(step, error)
         for step, error in errors
-        if not (report.blocking and error is not None and error.cls_name == "DagsterAssetCheckFailedError")
+        if not (report.failed and error is not None and error.cls_name == "DagsterAssetCheckFailedError")
     ]
 
 

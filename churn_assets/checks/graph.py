@@ -27,7 +27,8 @@ from churn_assets.checks.features import features_invariants
 from churn_assets.checks.invariants import invariants
 from churn_assets.checks.labels import labels_invariants
 from churn_assets.checks.metrics import metrics_invariants
-from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, Check, Stored, Unsettled, Verdict, not_judged
+from churn_assets.checks.shares import share_checks
+from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, WHY, Check, Stored, Unsettled, Verdict, not_judged
 from churn_assets.checks.volume import volume_checks
 from churn_assets.checks.windows import warnings
 from churn_assets.contracts import contracts
@@ -50,6 +51,7 @@ def all_checks(settings: Settings) -> list[Check]:
         *labels_invariants(),
         *canaries(settings),
         *volume_checks(settings),
+        *share_checks(settings),
         *drift_checks(settings),
         *warnings(settings),
         *expectation_checks(settings, contracts(settings)),
@@ -78,7 +80,7 @@ def verdicts(check: Check, stored: Stored, days: DayRange) -> dict[date, Verdict
         return dict.fromkeys(days, not_judged(str(error)))
     except Exception as error:
         # Its text may quote a row; its kind does not.
-        crashed = Verdict(False, {"why": f"the check itself failed with {type(error).__name__}"})
+        crashed = Verdict(False, {WHY: f"the check itself failed with {type(error).__name__}"})
         return dict.fromkeys(days, crashed)
     return {day: found.get(day, NOTHING_TO_LOOK_AT) if day in published else NOTHING_TO_LOOK_AT for day in days}
 

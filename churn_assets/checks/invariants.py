@@ -12,10 +12,6 @@ from churn_assets.calendar import DayRange
 from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
 from churn_assets.settings import Settings, SourceName
 
-LARGEST_UNMATCHED_SHARE = 0.01
-FEWEST_UNMATCHED = 20
-"""Below this many, a share says nothing: one stray event on a quiet day is 10 % of it."""
-
 
 def invariants(settings: Settings) -> list[Check]:
     return [
@@ -43,14 +39,6 @@ def invariants(settings: Settings) -> list[Check]:
             description="No row before its user's signup, no activity of another day, no event landed too late for it.",
             blocking=True,
             judge=_in_time_order,
-            reads=("clean_events",),
-        ),
-        Check(
-            table="unmatched_events",
-            name="share",
-            description=f"At most {LARGEST_UNMATCHED_SHARE:.0%} of a day's admitted events (or {FEWEST_UNMATCHED}) match no user-day.",
-            blocking=True,
-            judge=_unmatched_share,
             reads=("clean_events",),
         ),
     ]
@@ -185,7 +173,7 @@ def _complete(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
 
 def _conserved(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     query = f"""{EVERY_DAY},
-    admitted AS ({_admitted(stored)}),
+    admitted AS ({admitted(stored)}),
     daily AS (SELECT as_of_date AS day, count(*) AS rows, sum(total_events)::BIGINT AS matched FROM churn.user_daily
         WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
     grid AS (SELECT as_of_date AS day, count(*) AS rows FROM churn.user_day_grid WHERE as_of_date BETWEEN $first AND $last GROUP BY 1),
@@ -213,20 +201,7 @@ def _in_time_order(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     return {day: Verdict(not any(f.values()), f) for day, f in stored.by_day(query, days).items()}
 
 
-def _unmatched_share(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
-    query = f"""{EVERY_DAY},
-    admitted AS ({_admitted(stored)}),
-    unmatched AS (SELECT event_date AS day, count(*) AS n FROM churn.unmatched_events WHERE event_date BETWEEN $first AND $last GROUP BY 1)
-    SELECT day, coalesce(admitted.n, 0) AS admitted, coalesce(unmatched.n, 0) AS unmatched
-    FROM days LEFT JOIN admitted USING (day) LEFT JOIN unmatched USING (day)"""
-
-    def few(figures: dict[str, int]) -> bool:
-        return figures["unmatched"] <= max(FEWEST_UNMATCHED, LARGEST_UNMATCHED_SHARE * figures["admitted"])
-
-    return {day: Verdict(few(f), f) for day, f in stored.by_day(query, days).items()}
-
-
-def _admitted(stored: Stored) -> str:
+def admitted(stored: Stored) -> str:
     """Admitted events per event day, from the landing days that may hold them."""
     late = stored.settings.lateness_days
     return f"""SELECT event_date AS day, count(*) AS n FROM churn.clean_events

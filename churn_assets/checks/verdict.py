@@ -21,6 +21,12 @@ Unsettled = Callable[[duckdb.DuckDBPyConnection, str, Collection[str], DayRange]
 """Of a table, with those that a check reads beside it, and days: the unsettled ones."""
 
 
+WHY, IF_RIGHT = "why", "if_it_is_right"
+"""Figures that are sentences: what is wrong, and what to do about it."""
+MOST_FIGURES = 8
+"""In a sentence."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Passed or not, or None where there is too little to judge by, with the figures it rests on. Figures are counts and
@@ -37,9 +43,19 @@ class Verdict:
         return self.passed is False
 
 
+def in_words(figures: Mapping[str, Any]) -> str:
+    """The figures of a failure as a part of a sentence: its own words where it has some."""
+    if WHY in figures:
+        return "; ".join(str(figures[name]) for name in (WHY, IF_RIGHT) if name in figures)
+    some = [f"{name} {figure}" for name, figure in figures.items() if figure != ""]
+    return ", ".join(some[:MOST_FIGURES]) + (
+        f", and {more} more figures" if (more := len(some) - MOST_FIGURES) > 0 else ""
+    )
+
+
 def not_judged(why: str, **figures: Any) -> Verdict:
     """Neither green nor red: Dagster shows such a day as skipped."""
-    return Verdict(None, {"why": why, **figures})
+    return Verdict(None, {WHY: why, **figures})
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,7 @@ class Check:
     reads: tuple[str, ...] = ()
 
 
-NOTHING_TO_LOOK_AT = Verdict(False, {"why": "nothing is published for this day, so there was nothing to look at"})
+NOTHING_TO_LOOK_AT = Verdict(False, {WHY: "nothing is published for this day, so there was nothing to look at"})
 EVERY_DAY = """WITH days AS (
     SELECT CAST(range AS DATE) AS day FROM range($first::TIMESTAMP, $last::TIMESTAMP + INTERVAL 1 DAY, INTERVAL 1 DAY)
 )"""

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from statistics import fmean
 
 from churn_assets.calendar import DayRange
-from churn_assets.checks.verdict import Check, Stored, Verdict, not_judged
+from churn_assets.checks.verdict import IF_RIGHT, WHY, Check, Stored, Verdict, not_judged
 from churn_assets.settings import Settings, SourceName
 
 TRAILING_DAYS = 7
@@ -23,7 +23,7 @@ up to 132 rows.
 """
 QUIET_DAY_ROWS = 1000
 """What a day is held against after such a week: a busy season may begin, but not a flood."""
-IF_RIGHT = "add the day to checks.expected_surges in churn.toml"
+REMEDY = "if it is right, add the day to checks.expected_surges in churn.toml"
 SLUMP = 0.5
 FEWEST_DAILY_ROWS = 100
 """Of what a slump is held against: half of less is chance."""
@@ -59,11 +59,12 @@ def _surge(source: SourceName) -> Check:
 
 def _no_surge(stored: Stored, day: date, rows: int, usual: list[float]) -> Verdict:
     if day in stored.settings.checks.expected_surges:
-        return Verdict(True, {"rows": rows, "why": "the day is among checks.expected_surges"})
+        return Verdict(True, {"rows": rows, WHY: "the day is among checks.expected_surges"})
     is_quiet = TRAILING_DAYS * usual[0] < FEWEST_ROWS
     most = stored.settings.checks.max_volume_ratio * (QUIET_DAY_ROWS if is_quiet else max(usual))
     if rows > most:
-        return Verdict(False, {"rows": rows, "trailing_mean": usual[0], "most": most, "if_it_is_right": IF_RIGHT})
+        why = f"{rows:,} rows, above {most:,.0f}, which is checks.max_volume_ratio {stored.settings.checks.max_volume_ratio:g} times what is usual"
+        return Verdict(False, {"rows": rows, "trailing_mean": usual[0], "most": most, WHY: why, IF_RIGHT: REMEDY})
     if is_quiet:
         return not_judged(f"below {FEWEST_ROWS} rows a week, only a flood is judged", rows=rows, trailing_mean=usual[0])
     return Verdict(True, {"rows": rows, "trailing_mean": usual[0], "most": most})

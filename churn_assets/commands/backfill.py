@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from churn_assets.commands.display import console, run_planned, show_reasons, show_report, show_unclaimed
+from churn_assets.commands.display import (
+    console,
+    run_planned,
+    show_intake,
+    show_reasons,
+    show_report,
+    show_unclaimed,
+)
 from churn_assets.commands.options import Day, pass_deployment
 from churn_assets.errors import ChurnError
 
@@ -52,6 +59,7 @@ def bring_up_to_date(
         from churn_assets.assets.training_step import too_few_days
         from churn_assets.automation.backfill import backfill as run_backfill
         from churn_assets.automation.backfill import failing_unchecked, planned, remaining
+        from churn_assets.automation.intake import intakes
         from churn_assets.calendar import calendar_days
         from churn_assets.graph import build_definitions
 
@@ -64,11 +72,12 @@ def bring_up_to_date(
     report = run_planned("Backfill", run_backfill, definitions, deployment, todo, **narrowed)
     if report.succeeded:
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
-        report.blocking += failing_unchecked(deployment, tables or deployment.contracts, days, report)
+        report.add(failing_unchecked(deployment, tables or deployment.contracts, days, report))
     if not todo.works and report.succeeded and not report.training_set:
         console.print(f"Everything is up to date, {days}.")
     else:
         show_report(report)
+        show_intake(intakes(deployment, report.run_ids))
     if todo.training_set and report.succeeded and (few := too_few_days(deployment)):
         console.print(f"No training set yet. {few}", soft_wrap=True)
     show_unclaimed(deployment)

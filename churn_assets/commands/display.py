@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from dagster import Definitions
 
     from churn_assets.assets.step import Deployment
-    from churn_assets.automation.backfill import Report
+    from churn_assets.automation.backfill import Failing, Report
+    from churn_assets.automation.intake import Intake
     from churn_assets.automation.plan import Plan
     from churn_assets.warehouse.restatements import Restated
 
@@ -102,16 +103,42 @@ def show_report(report: Report) -> None:
     if report.training_set:
         console.print(f"Training set {report.training_set} made.")
     for name, days in report.warnings.most_common():
-        console.print(f"[yellow]warning: {name} on {days:,} {'day' if days == 1 else 'days'}[/yellow]")
-    for name, days in report.blocking.most_common():
-        console.print(f"[red]failed: blocking check {name} on {days:,} {'day' if days == 1 else 'days'}[/red]")
-    if report.blocking:
+        console.print(f"[yellow]warning: {name} on {counted(days, 'day')}[/yellow]")
+    show_failing(report.failed)
+    if report.failed:
         click.echo(
-            "Error: a blocking check failed, so nothing that depends on it was computed; see it in the Dagster UI, "
-            "correct what was delivered, and run 'churn-assets backfill' again.",
+            "Error: a blocking check failed, so nothing that depends on it was computed; correct what was delivered, or the setting "
+            "that is named, and run 'churn-assets backfill' again.",
             err=True,
         )
     show_errors(report.failures)
+
+
+def show_failing(failing: Failing) -> None:
+    """Each blocking check that fails, and what is wrong on its first day."""
+    for name, days in sorted(failing.items()):
+        first = min(days, key=lambda day: day or date.min)
+        more = f" (and on {counted(len(days) - 1, 'day')} more)" if len(days) > 1 else ""
+        on = f" on {first}{more}" if first else ""
+        console.print(f"[red]failed: blocking check {name}{on}: {escape(days[first])}[/red]", soft_wrap=True)
+
+
+def show_intake(intakes: Sequence[Intake]) -> None:
+    """What became of the rows that were cleaned, a line for each source."""
+    for one in intakes:
+        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in one.reasons)
+        apart = "".join(
+            f", {rows:,} {what}" for what, rows in (("duplicates", one.duplicate), ("unchanged", one.unchanged)) if rows
+        )
+        line = (
+            f"{one.source} of {counted(one.days, 'day')}: {one.read:,} rows read, {one.accepted:,} accepted{apart}, "
+            f"{one.quarantined:,} quarantined{f' ({reasons})' if reasons else ''}."
+        )
+        console.print(f"[yellow]{line}[/yellow]" if one.quarantined else line, soft_wrap=True)
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def show_reasons(todo: Plan) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from churn_assets.commands.display import console
+from churn_assets.commands.display import console, counted
 from churn_assets.commands.options import Day, pass_deployment
 from churn_assets.errors import ChurnError
 
@@ -55,9 +55,7 @@ def export(
         days=DayRange(start or date.min, end or date.max),
         block_rows=deployment.settings.block_rows,
     )
-    console.print(
-        f"{rows:,} rows of {days:,} {'day' if days == 1 else 'days'} of {table} in {escape(str(path))}.", soft_wrap=True
-    )
+    console.print(f"{rows:,} rows of {counted(days, 'day')} of {table} in {escape(str(path))}.", soft_wrap=True)
 
 
 def _exported_file(table: str, out: Path | None, file_format: Format | None) -> tuple[Format, Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import DayRange
 from churn_assets.checks.graph import all_checks, verdicts
-from churn_assets.checks.verdict import Stored
+from churn_assets.checks.verdict import Stored, in_words
 from churn_assets.contracts.metrics import MONTH_DAYS
 from churn_assets.errors import ChurnError
 from churn_assets.transforms.outcomes import quality_score
@@ -44,7 +44,9 @@ class Quality:
 
 @dataclass(frozen=True)
 class Warned:
-    """A check that fails on some of the judged days."""
+    """A check that fails on some of the judged days. `expects`: what is wrong on the last of them where it blocks, else what was
+    expected.
+    """
 
     check: str
     blocking: bool
@@ -61,6 +63,8 @@ class Contents:
 
     day: date
     published: dict[str, Extent]
+    waiting: list[str]
+    """Tables of which nothing is published."""
     quality: list[Quality]
     reasons: list[tuple[str, str, int]]
     warnings: list[Warned]
@@ -71,28 +75,38 @@ class Contents:
 
 
 def gather(deployment: Deployment) -> Contents:
-    """The report of what is published now, as of growth_daily's last day. Raises ChurnError while there is none."""
+    """The report of what is published now, as of growth_daily's last day, or of the last day of any table while that one waits
+    for a blocking check. Raises ChurnError where nothing is published.
+    """
     with deployment.warehouse.reading() as connection:
         ledger = Ledger.read(connection)
-        published = {}
-        for table in deployment.contracts:
-            extent = ledger.extent(table)
-            if extent is None:
-                raise ChurnError(f"{table} is not published yet; run 'churn-assets backfill' first.")
-            published[table] = extent
-        day = max(ledger.of("growth_daily"))
-        judged = DayRange(max(min(ledger.of("growth_daily")), day - timedelta(days=JUDGED_DAYS - 1)), day)
+        published = {table: known for table in deployment.contracts if (known := ledger.extent(table))}
+        if not published:
+            raise ChurnError("Nothing is published yet; run 'churn-assets backfill' first.")
+        of_growth = published.get("growth_daily")
+        day = of_growth.last if of_growth else max(known.last for known in published.values())
+        every = DayRange(
+            min(known.first for known in published.values()), max(known.last for known in published.values())
+        )
+        judged = DayRange(max(every.first, day - timedelta(days=JUDGED_DAYS - 1)), day)
         return Contents(
             day=day,
             published=published,
-            quality=[_quality(connection, source) for source in deployment.settings.landed_sources],
-            reasons=_reasons(connection, deployment.settings.landed_sources),
-            warnings=list(_warnings(deployment, connection, ledger, judged)),
+            waiting=[table for table in deployment.contracts if table not in published],
+            quality=[_quality(connection, source) for source in _cleaned(deployment, published)],
+            reasons=_reasons(connection, _cleaned(deployment, published)),
+            warnings=list(_warnings(deployment, connection, ledger, judged, every)),
             judged=judged,
-            groups={name: _groups(connection, name, day) for name in _grouped_by(deployment)},
+            groups={
+                name: _groups(connection, name, day) for name in _grouped_by(deployment) if "user_daily" in published
+            },
             growth=read_days(connection, deployment.contracts["growth_daily"]),
             cohorts=read_days(connection, deployment.contracts["retention_cohorts"]),
         )
+
+
+def _cleaned(deployment: Deployment, published: Mapping[str, Extent]) -> list[str]:
+    return [source for source in deployment.settings.landed_sources if f"{source}_reconciliation" in published]
 
 
 def _quality(connection: duckdb.DuckDBPyConnection, source: str) -> Quality:
@@ -110,6 +124,8 @@ def _quality(connection: duckdb.DuckDBPyConnection, source: str) -> Quality:
 
 def _reasons(connection: duckdb.DuckDBPyConnection, sources: Sequence[str]) -> list[tuple[str, str, int]]:
     """(source, reason, rows) of what was rejected."""
+    if not sources:
+        return []
     parts = " UNION ALL ".join(
         f"SELECT '{source}' AS source, reason, count(*) AS n FROM churn.quarantined_{source} GROUP BY ALL"
         for source in sources
@@ -118,16 +134,20 @@ def _reasons(connection: duckdb.DuckDBPyConnection, sources: Sequence[str]) -> l
 
 
 def _warnings(
-    deployment: Deployment, connection: duckdb.DuckDBPyConnection, ledger: Ledger, days: DayRange
+    deployment: Deployment, connection: duckdb.DuckDBPyConnection, ledger: Ledger, latest: DayRange, every: DayRange
 ) -> Iterator[Warned]:
-    """Checks that stored data fails on published days, blocking ones first."""
+    """Checks that stored data fails on published days: the blocking ones on every day, the others on the latest."""
     stored = Stored(connection, deployment.contracts, deployment.settings, partial(unsettled, deployment))
     for check in all_checks(deployment.settings):
         published = ledger.of(check.table)
-        failing = [day for day, v in verdicts(check, stored, days).items() if day in published and v.failed]
+        if not published:
+            continue
+        judged = verdicts(check, stored, every if check.blocking else latest)
+        failing = [day for day, v in judged.items() if day in published and v.failed]
         if failing:
-            name = f"{check.table}.{check.name}"
-            yield Warned(name, check.blocking, len(failing), max(failing), check.description)
+            name, last = f"{check.table}.{check.name}", max(failing)
+            why = in_words(judged[last].figures) if check.blocking else check.description
+            yield Warned(name, check.blocking, len(failing), last, why)
 
 
 def _grouped_by(deployment: Deployment) -> list[str]:

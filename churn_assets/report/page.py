@@ -37,6 +37,7 @@ def page(contents: Contents, pictures: Mapping[str, Picture]) -> str:
         _section("Data health", *_health(contents)),
         _section(
             "What is published",
+            *([_said(f"Not yet: {', '.join(contents.waiting)}.")] if contents.waiting else []),
             _table(
                 ["table", "days", "first", "last", "rows"],
                 (
@@ -120,7 +121,7 @@ def _health(contents: Contents) -> Iterable[str]:
         f"{len(contents.warnings)} checks do not pass on some published day, {contents.judged}; "
         + (f"{blocking} of them should stop a release." if blocking else "none of them stops a release.")
     )
-    yield _table(["check", "", "days", "last", "what it expects"], map(_warned, contents.warnings))
+    yield _table(["check", "", "days", "last", "what it expects, or what is wrong"], map(_warned, contents.warnings))
 
 
 def _warned(warned: Warned) -> list[str]:
