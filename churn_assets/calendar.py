@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
+from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -22,6 +23,8 @@ LONGEST_HISTORY_DAYS = 36_525
 """A hundred years: "since the calendar's start" for a partition mapping, which wants a number."""
 
 ONE_DAY = timedelta(days=1)
+SAMPLED_YEARS = range(2000, 2038)
+"""In which zones are held against each other."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,19 @@ def calendar_days(settings: Settings) -> DayRange:
             "day; correct it."
         )
     return DayRange(settings.calendar_start, last)
+
+
+@cache
+def days_behind(zone: str, other: str) -> int:
+    """How many days after a day of `zone` has begun it ends in `other`, at the most: 1 for UTC held against India, 0 against New
+    York. The same for all days, winter and summer.
+    """
+    ends = (
+        datetime(year, month, 1, tzinfo=ZoneInfo(zone)) + ONE_DAY for year in SAMPLED_YEARS for month in range(1, 13)
+    )
+    last = ((end - timedelta(microseconds=1)).astimezone(ZoneInfo(other)).date() for end in ends)
+    firsts = (date(year, month, 1) for year in SAMPLED_YEARS for month in range(1, 13))
+    return max(0, *((day - first).days for day, first in zip(last, firsts, strict=True)))
 
 
 def days_of_run(start: str, end: str) -> DayRange:

@@ -64,6 +64,10 @@ class SourceSettings(BaseModel):
     """`iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, or a strptime pattern such as `%d/%m/%Y %H:%M`. Of
     several, the first that reads a value counts.
     """
+    landing_timezone: TimezoneName | None = None
+    """Zone at whose midnight the day folders are cut. None: the deployment's."""
+    quiet_days: Literal["missing", "empty"] = "missing"
+    """Whether a day without a file is yet to be delivered, or is an empty day."""
     id_type: IdType = "integer"
     schema_policy: Literal["flexible", "add_only", "strict"] = "flexible"
     columns: dict[str, Names] = Field(default_factory=dict)

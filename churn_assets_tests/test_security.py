@@ -21,7 +21,7 @@ from churn_assets.checks.graph import all_checks, verdicts
 from churn_assets.checks.verdict import Stored
 from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.landing.delivery import take_delivery
-from churn_assets.landing.folder import NOT_READ, current_digests
+from churn_assets.landing.folder import NOT_READ, Deliveries
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Warehouse
 from churn_assets.warehouse.connection import CONFIG
@@ -329,7 +329,7 @@ def test_looking_for_work_reads_nothing_outside_the_landing_folder_and_waits_for
     (folder / "link.csv").symlink_to(landed.parent / "outside.csv")
     (folder / "endless.csv").symlink_to("/dev/zero")
     os.mkfifo(folder / "pipe.csv")
-    digests = current_digests(landed / "landing", "users", worlds.day(2))
+    digests = Deliveries(landed / "landing", "users").digests(worlds.day(2))
     read = {Path(name).name for name, digest in digests.items() if digest != NOT_READ}
     assert read == {"users.csv"} and len(digests) == 4
     with pytest.raises(RefusedFile, match="outside the landing folder"):

@@ -22,7 +22,7 @@ from churn_assets.calendar import SAME_DAY, DayRange, RowCounts, Window, chunks
 from churn_assets.contracts import Contract
 from churn_assets.errors import RefusedFile
 from churn_assets.landing.erased import Erased
-from churn_assets.landing.folder import current_day_digest, day_digest, delivered_files
+from churn_assets.landing.folder import Deliveries, day_digest
 from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
 from churn_assets.warehouse import Publication
@@ -79,6 +79,9 @@ class LandingStep:
     def outputs(self) -> tuple[str, ...]:
         return (self.name, f"{self.source}_files")
 
+    def deliveries(self, deployment: Deployment) -> Deliveries:
+        return Deliveries.of(deployment.settings, self.source)
+
     def code_version(self, deployment: Deployment) -> str:
         tables = [deployment.contracts[name] for name in self.outputs]
         return code_version([__name__], [deployment.settings.source(self.source)], tables)
@@ -91,7 +94,7 @@ class LandingStep:
 
     def current_input_hash(self, deployment: Deployment, day: date) -> str | None:
         """The input hash `day` would be published with now; None where nothing was delivered."""
-        return current_day_digest(deployment.settings.landing_dir, self.source, day)
+        return self.deliveries(deployment).day_digest(day)
 
     def publications(self, deployment: Deployment, days: DayRange, run_id: str = "") -> Iterator[Publication]:
         raw, files = (deployment.contracts[name] for name in self.outputs)
@@ -139,10 +142,10 @@ class LandingStep:
     def refusals(self, deployment: Deployment, days: DayRange) -> dict[date, list[str]]:
         """A sentence for each file that cannot be read, and for a day without any, by day. Reads all of them."""
         found: dict[date, list[str]] = {}
-        read = self._reader(deployment)
+        read, deliveries = self._reader(deployment), self.deliveries(deployment)
         for day in days:
             try:
-                files = delivered_files(deployment.settings.landing_dir, self.source, day)
+                files = deliveries.files(day)
             except RefusedFile as refused:
                 found[day] = [str(refused)]
                 continue
@@ -155,7 +158,7 @@ class LandingStep:
 
     def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
         landing_dir, read = deployment.settings.landing_dir, self._reader(deployment)
-        for path in delivered_files(landing_dir, self.source, day):
+        for path in self.deliveries(deployment).files(day):
             yield _Landed(day, path.relative_to(landing_dir).as_posix(), read(path))
 
     def _reader(self, deployment: Deployment) -> Callable[[Path], LandedFile]:
@@ -171,11 +174,8 @@ class LandingStep:
         )
 
     def _blocks(self, deployment: Deployment, days: DayRange) -> Iterator[DayRange]:
-        landing_dir = deployment.settings.landing_dir
-        sizes = [
-            sum(path.stat().st_size for path in delivered_files(landing_dir, self.source, day)) // BYTES_PER_ROW
-            for day in days
-        ]
+        deliveries = self.deliveries(deployment)
+        sizes = [sum(path.stat().st_size for path in deliveries.files(day)) // BYTES_PER_ROW for day in days]
         yield from chunks(days, deployment.settings.block_rows, RowCounts(days.first, sizes))
 
 
@@ -191,6 +191,8 @@ def _drift(files: pd.DataFrame) -> dict[date, dict[str, str]]:
 
 
 def _stacked(raw: Contract, landed: list[_Landed]) -> pd.DataFrame:
+    if not landed:  # a quiet day
+        return raw.empty()
     return raw.typed(to_frame(raw.columns, pa.concat_tables(one.table for one in landed)))
 
 

@@ -12,7 +12,6 @@ from churn_assets.assets.step import Deployment
 from churn_assets.assets.wiring import AnyStep
 from churn_assets.automation.reasons import Judged, Reason, summed
 from churn_assets.calendar import DayRange, Horizon, Window, contiguous
-from churn_assets.landing.folder import day_folder, has_delivery
 from churn_assets.warehouse import Ledger
 
 Stale = Mapping[date, Collection[str] | None]
@@ -151,13 +150,13 @@ def _landed(steps: Sequence[AnyStep], ledger: Ledger, day: date) -> bool:
 
 
 def _undelivered(deployment: Deployment, steps: Sequence[AnyStep], asked: Collection[date]) -> list[tuple[date, str]]:
-    landing_dir = deployment.settings.landing_dir
     return [
-        (day, f"No {step.source} were delivered for {day}: looked for a file in {folder}.")
+        (day, f"No {step.source} were delivered for {day}: looked for a file in {deliveries.folder(day)}.")
         for step in steps
         if isinstance(step, LandingStep)
-        for day in asked
-        if not has_delivery(folder := day_folder(landing_dir, step.source, day))
+        for deliveries in [step.deliveries(deployment)]
+        for day in sorted(asked)
+        if not deliveries.is_complete(day)
     ]
 
 

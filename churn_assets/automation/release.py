@@ -19,7 +19,7 @@ from churn_assets.assets.steps import all_steps
 from churn_assets.automation.backfill import current_ledger, planned
 from churn_assets.automation.plan import Plan
 from churn_assets.calendar import DayRange, RowCounts, chunks, contiguous
-from churn_assets.landing.folder import day_folder, has_delivery
+from churn_assets.landing.folder import Deliveries
 from churn_assets.settings import SourceName
 from churn_assets.warehouse import Ledger, read_days
 
@@ -63,9 +63,8 @@ def _releasable(deployment: Deployment, source: SourceName, ledger: Ledger) -> I
     steps = all_steps(deployment.settings)
     landing = next(step for step in steps if isinstance(step, LandingStep) and step.source == source)
     cleaning = next(step for step in steps if isinstance(step, Step) and table in step.outputs)
-    delivered = {
-        day for day in ledger.of(raw) if has_delivery(day_folder(deployment.settings.landing_dir, source, day))
-    }
+    deliveries = Deliveries.of(deployment.settings, source)
+    delivered = {day for day in ledger.of(raw) if deliveries.has_files(day)}
     suspect = {day for day in ledger.of(table) if ledger.rows(table, day) and day in delivered}
     for span in contiguous(suspect):
         sizes = RowCounts(span.first, (ledger.rows(raw, day) for day in span))

@@ -18,7 +18,7 @@ from churn_assets.assets.step import Deployment
 from churn_assets.automation.backfill import Report, backfill, current_ledger, planned, remaining
 from churn_assets.automation.plan import Plan, Work
 from churn_assets.calendar import DayRange, calendar_days, contiguous
-from churn_assets.landing.folder import current_digests, day_folder, has_delivery
+from churn_assets.landing.folder import Deliveries
 from churn_assets.settings import SourceName
 from churn_assets.warehouse.arrivals import arrived_since, changed_files, published_files
 from churn_assets.warehouse.restatements import Restated, published_times, restated_by
@@ -97,8 +97,9 @@ def _arriving(
 ) -> Iterator[tuple[date, list[str]]]:
     """The files of each landing day that are not as they were published."""
     published = published_files(connection, source, DayRange(min(days), max(days)))
+    deliveries = Deliveries.of(deployment.settings, source)
     for day in days:
-        now = current_digests(deployment.settings.landing_dir, source, day)
+        now = deliveries.digests(day)
         yield day, list(changed_files(published.get(day, {}), now))
 
 
@@ -112,11 +113,11 @@ def restated(deployment: Deployment, report: Report) -> list[Restated]:
 
 def delivered_but_not_published(deployment: Deployment) -> list[date]:
     """Landing days that every source delivered and no backfill has published."""
-    landing_dir, ledger = deployment.settings.landing_dir, current_ledger(deployment)
-    sources = deployment.settings.landed_sources
+    ledger, sources = current_ledger(deployment), deployment.settings.landed_sources
+    deliveries = [Deliveries.of(deployment.settings, source) for source in sources]
     return [
         day
         for day in calendar_days(deployment.settings)
         if any(day not in ledger.of(f"raw_{source}") for source in sources)
-        and all(has_delivery(day_folder(landing_dir, source, day)) for source in sources)
+        and all(one.is_complete(day) for one in deliveries)
     ]

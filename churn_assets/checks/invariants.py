@@ -94,9 +94,9 @@ def _reconciled(source: SourceName) -> Check:
     FROM days LEFT JOIN file USING (day) GROUP BY day"""
 
     def judge(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
-        found = stored.by_day(query, days)
+        found, is_quiet = stored.by_day(query, days), stored.settings.source(source).quiet_days == "empty"
         return {
-            day: Verdict(figures["files"] > 0 and figures["files_not_adding_up"] == 0, figures)
+            day: Verdict((is_quiet or figures["files"] > 0) and figures["files_not_adding_up"] == 0, figures)
             for day, figures in found.items()
         }
 

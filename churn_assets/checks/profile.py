@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from churn_assets.contracts.declared import quarantine_reasons
 from churn_assets.product import Attribute, Condition, Product
-from churn_assets.settings import Settings
+from churn_assets.settings import SOURCES, Settings
 from churn_assets.warehouse.frames import literal, quoted
 
 
@@ -53,7 +53,12 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     longest = max(column.window_days for column in product.feature_columns)
     reasons = ", ".join(map(literal, quarantine_reasons(product)))
     malformed = _share("malformed_share", "read_error IS NOT NULL", 0.01, "at most 1 % of rows do not fit the header")
-    a_file = _some_rows("at least one file was delivered")
+    a_file = {
+        source: [_some_rows("at least one file was delivered")]
+        if settings.source(source).quiet_days == "missing"
+        else []
+        for source in SOURCES
+    }
     nobody_erased = Expectation(
         "rows_of_erased_users",
         "coalesce(sum(rows_erased), 0)",
@@ -77,7 +82,7 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     attributes = tuple(_of_attributes(product))
     of_users = {
         "raw_users": (malformed,),
-        "users_files": (a_file, nobody_erased),
+        "users_files": (*a_file["users"], nobody_erased),
         "clean_users": (*attributes, _signup_moved(settings)),
         "quarantined_users": quarantined,
         "users_reconciliation": reconciliation,
@@ -89,9 +94,13 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
             **of_users,
             "raw_events": (
                 malformed,
-                _some_rows("the day has events; a header alone is a real empty day, but a rare one"),
+                *(
+                    [_some_rows("the day has events; a header alone is a real empty day, but a rare one")]
+                    if settings.sources.events.quiet_days == "missing"
+                    else []
+                ),
             ),
-            "events_files": (a_file, nobody_erased),
+            "events_files": (*a_file["events"], nobody_erased),
             "clean_events": tuple(_of_events(settings)),
             "quarantined_events": quarantined,
             "events_reconciliation": reconciliation,

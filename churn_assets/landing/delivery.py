@@ -78,7 +78,9 @@ def take_delivery(path: Path, *, settings: SourceSettings, landing_dir: Path) ->
     is_gzipped = suffix.endswith(".gz") or (file_format != "parquet" and delivered.startswith(GZIP))
     data = _gunzip(delivered, shown, settings) if is_gzipped else delivered
     if not data:
-        raise RefusedFile(f"{shown} is empty (zero bytes); deliver it again (an empty day is a header and no rows).")
+        raise RefusedFile(
+            f"{shown} is empty (zero bytes); deliver it again (an empty day is a header and no rows; of JSON Lines, an empty line)."
+        )
     if file_format != "parquet" and (known := next((begin for begin in BEGINNINGS if data.startswith(begin)), None)):
         what, remedy = BEGINNINGS[known]
         raise RefusedFile(f"{shown} is {what} and no {file_format.upper()}, by its content; {remedy}.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -16,9 +17,9 @@ import numpy.typing as npt
 
 from churn_assets.errors import ChurnError
 from churn_assets.landing.dump_file import DumpFile, read_dump_file
-from churn_assets.landing.folder import day_folder, files_of_dump
+from churn_assets.landing.folder import Deliveries, files_of_dump
 from churn_assets.landing.incoming import incoming, publish
-from churn_assets.settings import SETTINGS_FILE, Settings, SourceName
+from churn_assets.settings import SETTINGS_FILE, SOURCES, Settings, SourceName
 from churn_assets.settings_file import write_calendar
 
 MOST_DERIVED_DAYS = 3653
@@ -66,12 +67,13 @@ def land_dump(
     first, last = _calendar(events_files, events, settings, start, end)
     count = (last - first).days + 1
     with incoming(settings.landing_dir) as staging:
+        into = {name: dataclass_replace(Deliveries.of(settings, name), landing_dir=staging) for name in SOURCES}
         cuts = [*_cuts(users_files, first, count), *_cuts(events_files, first, count)]
         for number in range(count):
             day = first + timedelta(days=number)
             for cut in cuts:
                 if cut.days[number]:
-                    folder = day_folder(staging, cut.file.source, day)
+                    folder = into[cut.file.source].folder(day)
                     folder.mkdir(parents=True, exist_ok=True)
                     content = cut.file.rows.content(int(cut.bounds[number]), int(cut.bounds[number + 1]))
                     (folder / cut.name).write_bytes(content)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
+from churn_assets.calendar import days_behind
 from churn_assets.errors import RefusedFile
-from churn_assets.settings import SOURCES, SourceName
+from churn_assets.settings import SOURCES, Settings, SourceName
 
 NOT_READ = "not read"
 DAY = "date="
 DAY_FOLDER = re.compile(r"date=\d{4}-\d{2}-\d{2}")
-
-
-def day_folder(landing_dir: Path, source: SourceName, day: date) -> Path:
-    return landing_dir / source / f"{DAY}{day.isoformat()}"
 
 
 def is_marker(name: str) -> bool:
@@ -39,22 +37,80 @@ def is_delivered(path: Path, landing_dir: Path) -> bool:
     return len(parts) == 3 and parts[0] in SOURCES and day_of(parts[1]) is not None and not is_marker(parts[2])
 
 
-def delivered_files(landing_dir: Path, source: SourceName, day: date) -> list[Path]:
-    """The files of one landing day by name. Names beginning with a dot or an underscore are markers, not deliveries.
-
-    Raises RefusedFile naming the path looked for where there is none: no delivery is never an empty day.
+@dataclass(frozen=True)
+class Deliveries:
+    """The landing days of one source, each a folder of files. Names beginning with a dot or an underscore are markers, not
+    deliveries.
     """
-    folder = day_folder(landing_dir, source, day)
-    try:
-        files = sorted(path for path in folder.iterdir() if not is_marker(path.name))
-    except OSError:
-        files = []
-    if not files:
-        raise RefusedFile(
-            f"No {source} were delivered for {day}: looked for a file in {folder}; an empty day is a file with a header "
-            "and no rows."
-        )
-    return files
+
+    landing_dir: Path
+    source: SourceName
+    lag_days: int = 0
+    """The folder of a day is complete so many days later in the business zone: that is its landing day."""
+    is_quiet: bool = False
+    """Whether a day without a file is an empty day, and not one that is yet to be delivered."""
+
+    @classmethod
+    def of(cls, settings: Settings, source: SourceName) -> Deliveries:
+        own = settings.source(source)
+        lag = 0 if own.landing_timezone is None else days_behind(own.landing_timezone, settings.timezone)
+        return cls(settings.landing_dir, source, lag, own.quiet_days == "empty")
+
+    def folder(self, day: date) -> Path:
+        """The folder of a landing day."""
+        return self.landing_dir / self.source / f"{DAY}{day - timedelta(days=self.lag_days)}"
+
+    def landing_day(self, folder: str) -> date | None:
+        """The landing day that a folder of this name holds; None if it is no such folder."""
+        day = day_of(folder)
+        try:
+            return None if day is None else day + timedelta(days=self.lag_days)
+        except OverflowError:
+            return None
+
+    def files(self, day: date) -> list[Path]:
+        """The files of one landing day by name. Raises RefusedFile naming the path looked for where there is none and the source
+        is not quiet: no delivery is never an empty day by itself.
+        """
+        folder = self.folder(day)
+        try:
+            files = sorted(path for path in folder.iterdir() if not is_marker(path.name))
+        except OSError:
+            files = []
+        if not files and not self.is_quiet:
+            raise RefusedFile(
+                f"No {self.source} were delivered for {day}: looked for a file in {folder}; an empty day is a file with a header "
+                "and no rows (of JSON Lines: with an empty line)."
+            )
+        return files
+
+    def has_files(self, day: date) -> bool:
+        return has_delivery(self.folder(day))
+
+    def is_complete(self, day: date) -> bool:
+        """Whether the day can be read: it has files, or needs none."""
+        return self.is_quiet or self.has_files(day)
+
+    def digests(self, day: date) -> dict[str, str]:
+        """The digest of each file that lies there now, by name; empty where nothing does.
+
+        What a reader would refuse unread (a link out of the landing folder, a pipe) is not read here either.
+        """
+        try:
+            root = self.landing_dir.resolve()
+            return {
+                path.relative_to(self.landing_dir).as_posix(): _digest(path)
+                if path.is_file() and path.resolve().is_relative_to(root)
+                else NOT_READ
+                for path in self.files(day)
+            }
+        except (RefusedFile, OSError):
+            return {}
+
+    def day_digest(self, day: date) -> str | None:
+        """`day_digest` of what lies there now, None where nothing was delivered. Reads the files' bytes, not their contents."""
+        digests = self.digests(day)
+        return day_digest(digests) if digests or self.is_quiet else None
 
 
 def files_of_dump(path: Path) -> list[Path]:
@@ -75,29 +131,6 @@ def day_digest(digests: Mapping[str, str]) -> str:
     """What a landing day holds: a hash over its files' names and digests."""
     lines = "\n".join(f"{name}\t{digest}" for name, digest in sorted(digests.items()))
     return hashlib.blake2b(lines.encode(), digest_size=16).hexdigest()
-
-
-def current_day_digest(landing_dir: Path, source: SourceName, day: date) -> str | None:
-    """`day_digest` of what lies there now, None where nothing does. Reads the files' bytes, not their contents."""
-    digests = current_digests(landing_dir, source, day)
-    return day_digest(digests) if digests else None
-
-
-def current_digests(landing_dir: Path, source: SourceName, day: date) -> dict[str, str]:
-    """The digest of each file that lies there now, by name; empty where nothing does.
-
-    What a reader would refuse unread (a link out of the landing folder, a pipe) is not read here either.
-    """
-    try:
-        files, root = delivered_files(landing_dir, source, day), landing_dir.resolve()
-        return {
-            path.relative_to(landing_dir).as_posix(): _digest(path)
-            if path.is_file() and path.resolve().is_relative_to(root)
-            else NOT_READ
-            for path in files
-        }
-    except (RefusedFile, OSError):
-        return {}
 
 
 def has_delivery(folder: Path) -> bool:

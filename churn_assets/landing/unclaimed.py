@@ -9,7 +9,7 @@ from pathlib import Path
 
 from churn_assets.calendar import ONE_DAY, calendar_days
 from churn_assets.errors import first_few
-from churn_assets.landing.folder import day_of, has_delivery, is_marker
+from churn_assets.landing.folder import Deliveries, has_delivery, is_marker
 from churn_assets.settings import SETTINGS_FILE, Settings
 
 MOST_NAMED = 5
@@ -27,10 +27,12 @@ class Unclaimed:
 def unclaimed(settings: Settings) -> Unclaimed:
     """Looks at names alone, and into no folder of a day that the calendar has."""
     end = settings.end_date or calendar_days(settings).last + ONE_DAY  # today's delivery may have begun
+    deliveries = [Deliveries.of(settings, source) for source in settings.landed_sources]
     outside: set[date] = set()
     loose: list[Path] = []
     for path in _entries(settings):
-        day = day_of(path.name) if len(path.relative_to(settings.landing_dir).parts) == 2 else None
+        source = next((one for one in deliveries if path.parent == settings.landing_dir / one.source), None)
+        day = source.landing_day(path.name) if source else None
         if day is None or not path.is_dir():
             loose += _files(path, settings.landing_dir)
         elif not settings.calendar_start <= day <= end and has_delivery(path):

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from churn_assets.errors import ChurnError
-from churn_assets.landing.folder import day_folder
+from churn_assets.landing.folder import Deliveries
 from churn_assets.landing.incoming import incoming, publish
 from churn_assets.product import DEFAULT_PRODUCT, Product, read_product
 from churn_assets.settings import SourceName
@@ -101,7 +101,7 @@ def generate(
             landed_events = events_table(landing, people, declared, types, day, first_id=event_count + 1)
             tables: dict[SourceName, pa.Table] = {"users": landed_users, "events": landed_events}
             for name, table in tables.items():
-                path = day_folder(staging, name, day) / f"{name}.{file_format}"
+                path = Deliveries(staging, name).folder(day) / f"{name}.{file_format}"
                 path.parent.mkdir(parents=True)
                 if planter:
                     place = path.relative_to(staging).as_posix()
