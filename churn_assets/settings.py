@@ -24,6 +24,7 @@ from churn_assets.errors import ChurnError
 from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, UsersAre, read_product
+from churn_assets.product.clauses import near
 from churn_assets.product.read import TABLES
 from churn_assets.source_settings import (
     MEBIBYTE,
@@ -137,6 +138,11 @@ class Settings(BaseSettings):
             )
         if users.from_events and users.valid_from:
             raise ValueError("sources.users: valid_from dates users that from_events does not read; keep one of them")
+        if users.attributes_as_of and (users.from_events or users.valid_from):
+            other = "from_events" if users.from_events else "valid_from"
+            raise ValueError(
+                f"sources.users: attributes_as_of dates attributes that {other} dates too; keep one of them"
+            )
         if users.from_events and (users.columns or users.values):
             raise ValueError(
                 "sources.users: columns and values are for users that from_events does not read; say it under sources.events"
@@ -180,7 +186,7 @@ class Settings(BaseSettings):
             wrong = "; ".join(map(_said, error.errors()))
         else:
             # Refused here if they cannot be right, whatever is done next.
-            wrong = "; ".join(f"labels: {fault}" for fault in settings.unknown_names())
+            wrong = "; ".join([*(f"labels: {fault}" for fault in settings.unknown_names()), *settings.unknown_lacks()])
             if not wrong:
                 return settings
         # Out here it holds no ValidationError, which outlives the interpreter's end and makes DuckDB complain of leaks.
@@ -196,6 +202,16 @@ class Settings(BaseSettings):
     def unknown_names(self) -> Iterator[str]:
         """A sentence for each name under `[labels]` that the product does not have. Raises ChurnError as `declaration` does."""
         return unknown_names(self.labels, self.declaration, self.sources.events.event_types)
+
+    def unknown_lacks(self) -> Iterator[str]:
+        """A sentence for each column that a source is said to lack and that it could not have. Raises ChurnError as `declaration`
+        does.
+        """
+        for name in SOURCES:
+            known = self.declaration.optional_columns(name)
+            for column in self.source(name).lacks:
+                if column not in known:
+                    yield f"sources.{name}: lacks names '{column}', which is no optional column of it{near(column, known)}"
 
     @property
     def users_are(self) -> UsersAre:

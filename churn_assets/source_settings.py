@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -74,6 +75,8 @@ class SourceSettings(BaseModel):
     """Contract column -> names it may have at the source."""
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Contract column -> {source value: contract value}."""
+    lacks: Names = ()
+    """Optional columns that the source does not have, so that nothing warns of it."""
     missing: Names = ()
     """Texts that mean no value, in whatever column: `\\N`, `NULL`, a placeholder such as `1970-01-01`. Blanks around them do not count."""
     max_file_mebibytes: int = Field(default=2048, ge=1)
@@ -95,6 +98,8 @@ class UsersSettings(SourceSettings):
 
     from_events: bool = False
     """No users are delivered: each id seen in an accepted event is a user."""
+    attributes_as_of: date | None = None
+    """Day from which the delivered attributes are known: that of a dump, say. Before it they are missing."""
     valid_from: Names = ()
     """Column that dates a user's versions, by the names it may have at the source. None: a version counts from its landing on."""
 

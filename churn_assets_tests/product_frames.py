@@ -61,11 +61,13 @@ def _plain(value: Any, kind: Kind) -> Any:
 # --- the transforms, called on a world ---
 
 
-def user_day_grid(world: World) -> list[Row]:
+def user_day_grid(world: World, attributes_as_of: date | None = None) -> list[Row]:
     """The grid of the days asked for."""
     days: Any = {"first_day": world.asked[0], "last_day": world.asked[-1], "lateness_days": random_events.LATENESS}
     users = frame("clean_users", world.users, world)
-    made = transforms.user_day_grid(users, **days, attributes=world.product.attributes)
+    made = transforms.user_day_grid(
+        users, **days, attributes=world.product.attributes, attributes_as_of=attributes_as_of
+    )
     return rows("user_day_grid", made, world)
 
 

@@ -166,6 +166,33 @@ def test_aliases_and_delimiter_of_the_settings_are_respected(land: Land, data: P
     assert files(data)["events 01-02"].startswith("event_id,user_id,ts,event_type\n2,")
 
 
+def test_attributes_that_nothing_dates_are_named_until_the_settings_say_when_they_were_known(
+    land: Land, data: Path
+) -> None:
+    assert land().undated_attributes == ("plan",)
+    configure(data, "[sources.users]\nattributes_as_of = 2026-01-05\n")
+    assert land(replace=True).undated_attributes == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "users"),
+    [
+        ("", 0),
+        ("1,2025-11-30,free\n", 0),  # a copy
+        ("1,2025-11-30,paid\n", 1),
+        ("1,2025-11-30,paid\n1,2025-11-30,pro\n2,2026-01-02,free\n", 2),
+        ("1,2026-01-01,paid\n", 0),  # of another day: a version
+    ],
+)
+def test_users_with_several_rows_that_differ_are_counted(land: Land, data: Path, more: str, users: int) -> None:
+    assert land(USERS + more).users_of_several_rows == users
+    configure(data, '[sources.users]\nvalid_from = "since"\n')
+    dated = "".join(
+        f"{line},{'2026-01-02' if number else 'since'}\n" for number, line in enumerate((USERS + more).splitlines())
+    )
+    assert land(dated, replace=True).users_of_several_rows == 0, "dated versions are a history"
+
+
 def test_the_encoding_of_the_dump_is_kept(land: Land, data: Path) -> None:
     configure(data, '[sources.users]\nencoding = "utf-16"\n[sources.events]\nencoding = "latin-1"\n')
     land(

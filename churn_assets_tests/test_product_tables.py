@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -51,6 +51,15 @@ def near(row: Row, how: dict[str, str]) -> Row:
 @given(worlds())
 def test_the_grid_holds_attributes_as_of_each_day(world: World) -> None:
     assert by_key(product_frames.user_day_grid(world)) == by_key(world.grid(world.asked))
+
+
+@PROPERTY
+@given(worlds(), st.integers(-1, 3))
+def test_before_they_are_known_attributes_are_missing_and_all_else_is_as_it_was(world: World, offset: int) -> None:
+    since = world.asked[0] + timedelta(days=offset)
+    missing = {entry.name: entry.missing for entry in world.product.attributes}
+    expected = [row | missing if row["as_of_date"] < since else row for row in world.grid(world.asked)]
+    assert by_key(product_frames.user_day_grid(world, since)) == by_key(expected)
 
 
 @PROPERTY

@@ -35,6 +35,13 @@ def at(day: int, time: str) -> datetime:
     return datetime.fromisoformat(f"2026-01-{day:02d}T{time}")
 
 
+def test_what_a_dump_says_of_users_is_not_known_before_its_day() -> None:
+    users = clean_users({"user_id": 1, "signup_date": jan(1), "landing_date": jan(1), "plan": "pro", "is_paid": True})
+    table = user_day_grid(users, first_day=jan(1), last_day=jan(3), lateness_days=0, attributes_as_of=jan(3))
+    shown = [(row["as_of_date"].day, row["plan"], row["is_paid"]) for row in records(table)]
+    assert shown == [(1, "unknown", False), (2, "unknown", False), (3, "pro", True)]
+
+
 # --- properties, against the oracle ---
 
 FIRST, LAST = jan(3), jan(8)

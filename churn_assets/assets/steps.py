@@ -46,6 +46,7 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
 
 def _user_day_grid(settings: Settings) -> Step:
     late, attributes, users_are = settings.lateness_days, settings.declaration.attributes, settings.users_are
+    known_from = settings.sources.users.attributes_as_of
     return Step(
         name="user_day_grid",
         description="Every user x every day on or after signup, attributes as of that day.",
@@ -60,11 +61,12 @@ def _user_day_grid(settings: Settings) -> Step:
                 lateness_days=late,
                 attributes=attributes,
                 users_are=users_are,
+                attributes_as_of=known_from,
             ),
         ),
         sized_by="clean_users",
         bucket_by="user_id",
-        parameters=(late, users_are),
+        parameters=(late, users_are, known_from),
         definitions={"user_day_grid": _filled(attributes) if users_are == "from_events" else _declared(attributes)},
         about="clean_users",
     )

@@ -23,7 +23,7 @@ from churn_assets.assets.training_step import missing_training_set
 from churn_assets.automation.instance import home_in_use, opened_alone
 from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, calendar_days
-from churn_assets.checks.verdict import Stored, in_words
+from churn_assets.checks.verdict import EXPECTED, Stored, in_words
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.errors import ChurnError, about_the_disk, names_ours
 from churn_assets.training.write import READS
@@ -54,6 +54,8 @@ class Report:
     failed: Failing = field(default_factory=dict)
     """Blocking checks."""
     warnings: Counter[str] = field(default_factory=Counter)
+    expected: dict[str, str] = field(default_factory=dict)
+    """Of each check that warns, what it expects, or what of it was not so."""
     run_ids: list[str] = field(default_factory=list)
     training_set: str | None = None
     """The version that was made."""
@@ -155,7 +157,7 @@ def backfill(
             run_id = str(uuid.uuid4())
             with deployment.signs_of_life.living(run_id):
                 result = _execute(definitions, instance, run_id, assets, tags, raise_on_error=raise_on_error)
-            _note_checks(result, report)
+            _note_checks(deployment, result, report)
             if _interrupted(result):
                 raise KeyboardInterrupt
             if not result.success:
@@ -349,17 +351,21 @@ def _interrupted(result: ExecuteInProcessResult) -> bool:
     return False
 
 
-def _note_checks(result: ExecuteInProcessResult, report: Report) -> None:
+def _note_checks(deployment: Deployment, result: ExecuteInProcessResult, report: Report) -> None:
+    from churn_assets.checks.graph import all_checks
+
+    descriptions = {f"{check.table}.{check.name}": check.description for check in all_checks(deployment.settings)}
     for evaluation in result.get_asset_check_evaluations():
         if evaluation.passed:
             continue
         name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
+        figures = {label: entry.value for label, entry in evaluation.metadata.items()}
         if evaluation.blocking:
             day = date.fromisoformat(evaluation.partition) if evaluation.partition else None
-            figures = {label: entry.value for label, entry in evaluation.metadata.items()}
             report.add({name: {day: in_words(figures)}})
         else:
             report.warnings[name] += 1
+            report.expected.setdefault(name, str(figures.get(EXPECTED, descriptions.get(name, ""))).rstrip("."))
 
 
 def _failures(result: ExecuteInProcessResult, report: Report) -> list[str]:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from churn_assets.calendar import DayRange
 from churn_assets.checks.profile import Expectation, expectations
-from churn_assets.checks.verdict import EVERY_DAY, Check, Stored, Verdict
+from churn_assets.checks.verdict import EVERY_DAY, EXPECTED, Check, Stored, Verdict
 from churn_assets.contracts import Contract
 from churn_assets.settings import Settings
 from churn_assets.warehouse.frames import qualified, quoted
@@ -56,7 +56,7 @@ def _explained(row: Mapping[Any, Any], suite: Sequence[Expectation], breached: s
     names = {
         f"{one.figure}_names": str(row[f"{one.figure}_names"]) for one in suite if one.names and one.figure in breached
     }
-    return {"expected": "; ".join(one.meaning for one in suite if one.figure in breached), **names}
+    return {EXPECTED: "; ".join(one.meaning for one in suite if one.figure in breached), **names}
 
 
 def measure(stored: Stored, contract: Contract, suite: Sequence[Expectation], days: DayRange) -> pd.DataFrame:

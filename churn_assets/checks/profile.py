@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from types import MappingProxyType
 
 from churn_assets.contracts.declared import quarantine_reasons
@@ -79,7 +80,9 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
             maximum=0.05,
         ),
     )
-    attributes = tuple(_of_attributes(product))
+    attributes = tuple(_of_attributes(product, settings))
+    known_from = settings.sources.users.attributes_as_of
+    of_the_grid = tuple(_of_attributes(product, settings, f"as_of_date >= DATE '{known_from or date.min}'"))
     of_users = {
         "raw_users": (malformed,),
         "users_files": (*a_file["users"], nobody_erased),
@@ -104,7 +107,7 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
             "clean_events": tuple(_of_events(settings)),
             "quarantined_events": quarantined,
             "events_reconciliation": reconciliation,
-            "user_day_grid": (_some_rows("somebody has signed up"), *attributes),
+            "user_day_grid": (_some_rows("somebody has signed up"), *of_the_grid),
             "user_daily": (_some_rows("somebody has signed up"), *_of_measures(product)),
             "unmatched_events": (
                 Expectation("rows", "count(*)", "every event finds its user-day", minimum=0, maximum=0),
@@ -174,16 +177,18 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     )
 
 
-def _of_attributes(product: Product) -> Iterator[Expectation]:
+def _of_attributes(product: Product, settings: Settings, where: str = "true") -> Iterator[Expectation]:
     for entry in product.attributes:
-        if entry.most_missing is not None:
+        if entry.most_missing is not None and entry.name not in settings.sources.users.lacks:
             is_missing = (
                 f"{quoted(entry.name)} IS NULL"
                 if entry.missing is None
                 else f"{quoted(entry.name)} = {_sql(entry.missing)}"
             )
             share, most = f"{entry.name}_unknown_share", entry.most_missing
-            yield _share(share, is_missing, most, f"at most {most:.0%} of the rows have no known {entry.name}")
+            yield _share(
+                share, f"({is_missing} AND {where})", most, f"at most {most:.0%} of the rows have no known {entry.name}"
+            )
     for entry in product.attributes:
         if entry.missing_if:
             yield _disagreeing(entry, product)
@@ -231,6 +236,8 @@ def _of_events(settings: Settings) -> Iterator[Expectation]:
     )
     for event in product.event_types:
         for name in event.expects:
+            if name in settings.sources.events.lacks:
+                continue
             figure = f"{_figure(event.name)}_without_{name}"
             yield _none(
                 figure,

@@ -23,6 +23,8 @@ Unsettled = Callable[[duckdb.DuckDBPyConnection, str, Collection[str], DayRange]
 
 WHY, IF_RIGHT = "why", "if_it_is_right"
 """Figures that are sentences: what is wrong, and what to do about it."""
+EXPECTED = "expected"
+"""The figure that says what was expected."""
 MOST_FIGURES = 8
 """In a sentence."""
 

@@ -103,7 +103,10 @@ def show_report(report: Report) -> None:
     if report.training_set:
         console.print(f"Training set {report.training_set} made.")
     for name, days in report.warnings.most_common():
-        console.print(f"[yellow]warning: {name} on {counted(days, 'day')}[/yellow]")
+        console.print(
+            f"[yellow]warning: {name} on {counted(days, 'day')}{_not(report.expected.get(name))}[/yellow]",
+            soft_wrap=True,
+        )
     show_failing(report.failed)
     if report.failed:
         click.echo(
@@ -112,6 +115,10 @@ def show_report(report: Report) -> None:
             err=True,
         )
     show_errors(report.failures)
+
+
+def _not(expected: str | None) -> str:
+    return f"; expected: {escape(expected)}" if expected else ""
 
 
 def show_failing(failing: Failing) -> None:

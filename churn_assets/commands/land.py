@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from churn_assets.commands.display import console, days_bar
+from churn_assets.commands.display import console, counted, days_bar
 from churn_assets.commands.options import Day, users_and_events
 
 
@@ -35,15 +35,30 @@ def land(data: Path | None, paths: tuple[Path, ...], start: date | None, end: da
             f"Landed {f'{landed.user_rows:,} user rows and ' if users else ''}{landed.event_rows:,} event rows on {landed.days:,} days, "
             f"{landed.start} to {landed.end}, in {settings.landing_dir}."
         )
-    for count, what in (
-        (landed.undated_rows, "rows have no usable date and lie on the first day, to be quarantined"),
+    for count, noun, what in (
+        (landed.undated_rows, "row", "without a usable date: on the first day, to be quarantined"),
         (
             landed.moved_event_rows,
-            "events lie outside the calendar and were moved to its nearest day, to be quarantined",
+            "event",
+            "from outside the calendar: moved to its nearest day, to be quarantined",
+        ),
+        (landed.moved_user_rows, "user", "who signed up outside the calendar: on its nearest day"),
+        (
+            landed.users_of_several_rows,
+            "user",
+            "with several rows that differ: the first counts, the others will be quarantined as conflict. If a column dates "
+            'them, name it, valid_from = ["COLUMN"] under \\[sources.users], and land again with --replace',
         ),
     ):
         if count:
-            console.print(f"[yellow]{count:,} {what}.[/yellow]")
+            console.print(f"[yellow]{counted(count, noun)} {what}.[/yellow]", soft_wrap=True)
+    if landed.undated_attributes:
+        named = f"{', '.join(landed.undated_attributes)} of each user {'is' if len(landed.undated_attributes) == 1 else 'are'}"
+        console.print(
+            f"{named} taken as known since signup. If the dump says what is true today, put attributes_as_of = {landed.end} (its day) "
+            f"under \\[sources.users] in {SETTINGS_FILE}, so that no feature knows the future.",
+            soft_wrap=True,
+        )
     if end is None:
         console.print(
             f"The calendar ends on {landed.end}; for days that are delivered later raise end_date in {SETTINGS_FILE}, or take it out."

@@ -46,7 +46,7 @@ def _at_risk(labels: LabelSettings) -> str:
     if labels.kind == "silence":
         return (
             f"Whether the user was active within the last {labels.at_risk_days} days, as_of_date included; null where no "
-            "activity was seen but a day of them could not be seen"
+            "activity was seen but a day of them since the calendar's start could not be seen"
         )
     if labels.kind == "lapse":
         unseen = "; null where a renewal may not have been seen" if labels.renewal_events else ""

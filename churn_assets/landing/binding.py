@@ -130,7 +130,11 @@ class Binder:
         renamed = [(m.name, m.column) for m in matches if m.column is not None and m.is_renamed]
         drift = Drift(
             added=tuple(name for name, _ in extra if name.casefold() not in self._read_by_paths),
-            missing=tuple(name for name in self._optional if name not in columns and name not in inside),
+            missing=tuple(
+                name
+                for name in self._optional
+                if name not in columns and name not in inside and name not in self.settings.lacks
+            ),
             renamed=(*renamed, *((path.name, path.column) for path in nested)),
         )
         self._apply_policy(drift)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churn_assets.errors import ChurnError
-from churn_assets.landing.dump_file import DumpFile, read_dump_file
+from churn_assets.landing.dump_file import DumpFile, read_dump_file, users_of_several_rows
 from churn_assets.landing.folder import Deliveries, files_of_dump
 from churn_assets.landing.incoming import incoming, publish
 from churn_assets.settings import SETTINGS_FILE, SOURCES, Settings, SourceName
@@ -42,6 +42,10 @@ class LandedDump:
     undated_rows: int
     moved_user_rows: int
     moved_event_rows: int
+    users_of_several_rows: int
+    """Users with rows that differ on one day: the first counts, the others will be quarantined."""
+    undated_attributes: tuple[str, ...]
+    """Attributes that the dump has and nothing dates: each user's last ones lie on the day of signup."""
 
 
 def land_dump(
@@ -91,6 +95,8 @@ def land_dump(
         undated_rows=sum(int(np.isnat(file.days).sum()) for file in users_files + events_files),
         moved_user_rows=sum(_outside(file, first, last) for file in users_files),
         moved_event_rows=sum(_outside(file, first, last) for file in events_files),
+        users_of_several_rows=users_of_several_rows(users_files),
+        undated_attributes=_undated_attributes(users_files, settings),
     )
 
 
@@ -179,6 +185,13 @@ def _in_company(landing: npt.NDArray[np.int64], stands_alone: npt.NDArray[np.boo
         return landing
     nearest = readable[np.minimum(np.searchsorted(readable, landing), len(readable) - 1)]
     return np.where(stands_alone, landing, nearest)
+
+
+def _undated_attributes(users: list[DumpFile], settings: Settings) -> tuple[str, ...]:
+    if settings.sources.users.attributes_as_of:
+        return ()
+    delivered = {name for file in users if file.versions is not None for name in file.versions.column_names}
+    return tuple(entry.name for entry in settings.declaration.attributes if entry.name in delivered)
 
 
 def _outside(file: DumpFile, first: date, last: date) -> int:

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from churn_assets.landing.erased import Erased
+from churn_assets.landing.erased import USER_ID, Erased
 from churn_assets.landing.made_ids import require_id_parts
 from churn_assets.landing.records import Rows, read_records
 from churn_assets.landing.rows import ReadRows
@@ -25,6 +27,8 @@ from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms import parsing
 
 Days = npt.NDArray[np.datetime64]
+DAY = " day"
+"""A name that no column has."""
 FIRST_DAY, LAST_DAY = (np.datetime64(day, "D") for day in (date.min, date.max))
 """A day beyond these has no name, so no folder could be its landing day."""
 
@@ -42,6 +46,8 @@ class DumpFile:
     days: Days
     rows: Rows
     stands_alone: npt.NDArray[np.bool_]
+    versions: pa.Table | None = None
+    """Of users whose versions nothing dates: the different rows, each with its `DAY`."""
 
     def __len__(self) -> int:
         return len(self.days)
@@ -58,9 +64,11 @@ def read_dump_file(path: Path, source: SourceName, settings: Settings) -> DumpFi
         _of_bound(read, _is_complete(read, records.binder.required)) if is_jsonl else np.ones(len(days), dtype=bool)
     )
     gone = Erased.of(settings).among(read, records.binder, records.delivery.format)
+    is_undated = source == "users" and settings.users_are == "delivered"
+    versions = _versions(read, days[read.is_bound], ~gone[read.is_bound]) if is_undated else None
     if gone.any():  # what was erased is not landed again
         days, rows, stands_alone = days[~gone], rows.take(np.flatnonzero(~gone)), stands_alone[~gone]
-    return DumpFile(source, records.delivery.format, days, rows, stands_alone)
+    return DumpFile(source, records.delivery.format, days, rows, stands_alone, versions)
 
 
 def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
@@ -79,6 +87,23 @@ def _days(read: ReadRows, source: SourceName, settings: Settings) -> Days:
     found_days = found.to_numpy().astype("datetime64[D]")
     found_days[(found_days < FIRST_DAY) | (found_days > LAST_DAY)] = np.datetime64("NaT", "D")
     return _of_bound(read, found_days, otherwise=np.datetime64("NaT", "D"))
+
+
+def _versions(read: ReadRows, days: Days, kept: npt.NDArray[np.bool_]) -> pa.Table:
+    columns: dict[str, Any] = {name: read.columns[at] for name, at in read.binding.columns.items()}
+    table = pa.table(columns | {DAY: pa.array(days.astype("int64"))}).filter(pa.array(kept))
+    return table.group_by(table.column_names).aggregate([])
+
+
+def users_of_several_rows(files: Sequence[DumpFile]) -> int:
+    """How many users have rows that differ on one landing day, so that all but the first will be quarantined."""
+    of_files = [file.versions for file in files if file.versions is not None and USER_ID in file.versions.column_names]
+    if not of_files:
+        return 0
+    rows = pa.concat_tables(of_files, promote_options="default")
+    counted = rows.group_by(rows.column_names).aggregate([]).group_by([USER_ID, DAY]).aggregate([([], "count_all")])
+    several = counted.filter(pc.greater(counted["count_all"], 1))
+    return int(pc.count_distinct(several[USER_ID]).as_py())
 
 
 def _is_complete(read: ReadRows, required: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -12,10 +12,14 @@ import pandas as pd
 
 from churn_assets.product import Attribute, Product, UsersAre
 from churn_assets.product.measures import IS_ACTIVE, TOTAL_EVENTS
+from churn_assets.transforms.attributes import filled
 from churn_assets.transforms.measures import DayEvents, event_columns, previous_ends
+from churn_assets.transforms.typed_values import emptied
 from churn_assets.transforms.user_versions import FAR_FUTURE, days_of, user_versions
 
 ONE_DAY = np.timedelta64(1, "D")
+NULLABLE: Mapping[str, Any] = {"bool": "boolean", "int64": "Int64"}
+"""The type that holds the same values and null."""
 Positions = npt.NDArray[np.int64]
 
 
@@ -27,8 +31,10 @@ def user_day_grid(
     lateness_days: int,
     attributes: Sequence[Attribute],
     users_are: UsersAre = "delivered",
+    attributes_as_of: date | None = None,
 ) -> pd.DataFrame:
-    """Every user x every day of [first_day, last_day] on or after signup, `attributes` as of that day.
+    """Every user x every day of [first_day, last_day] on or after signup, `attributes` as of that day, which before
+    `attributes_as_of` are not known, and so missing.
 
     Needs every user version landed up to last_day + lateness_days. The version that counts is the last landed on or
     before the day; a user's first version counts from signup_date on if it landed within lateness_days of it. Where versions
@@ -49,11 +55,27 @@ def user_day_grid(
             "user_id": rows["user_id"].array,
             "as_of_date": as_of_date.astype("datetime64[us]"),
             "signup_date": signup_date.astype("datetime64[us]"),
-            **{entry.name: rows[entry.name].array for entry in attributes},
+            **_known_attributes(rows, as_of_date, attributes, attributes_as_of),
             "days_since_signup": (as_of_date - signup_date).astype("int64"),
         },
         copy=False,
     )
+
+
+def _known_attributes(
+    rows: pd.DataFrame, as_of_date: npt.NDArray[np.datetime64], attributes: Sequence[Attribute], since: date | None
+) -> dict[str, Any]:
+    columns: dict[str, Any] = {entry.name: rows[entry.name].array for entry in attributes}
+    unknown = as_of_date < np.datetime64(since or date.min, "D")
+    if not unknown.any():
+        return columns
+    known: dict[str, Any] = {}
+    for entry in attributes:
+        given = rows[entry.name].reset_index(drop=True)
+        nullable = NULLABLE.get(str(given.dtype))
+        values = given.astype(nullable).array if nullable else given if given.dtype.kind == "M" else given.array
+        known[entry.name] = filled(emptied(values, unknown), unknown, entry, known)
+    return known
 
 
 def daily_event_columns(product: Product) -> tuple[str, ...]:
