@@ -23,13 +23,14 @@ from churn_assets.assets.training_step import missing_training_set
 from churn_assets.automation.instance import home_in_use, opened_alone
 from churn_assets.automation.plan import Plan, Work, plan
 from churn_assets.calendar import DayRange, calendar_days
+from churn_assets.checks.memory import Memory
 from churn_assets.checks.verdict import EXPECTED, Stored, in_words
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.errors import ChurnError, about_the_disk, names_ours
 from churn_assets.training.write import READS
 from churn_assets.warehouse import Ledger
 from churn_assets.warehouse.ledger import latest_of_runs, partitions_of
-from churn_assets.warehouse.progress import listening
+from churn_assets.warehouse.progress import listening, tell
 from churn_assets.warehouse.retry import NO_RETRY_TAG
 
 if TYPE_CHECKING:
@@ -196,6 +197,8 @@ def backfill(
         if missing:
             of_parts = {day for part in missing.days.values() for day in part}
             report.add(failing_unchecked(deployment, READS, DayRange(min(of_parts), max(of_parts)), report))
+        if missing:
+            tell(TRAINING_SET, 0)
         if missing and not report.failed and done([TRAINING_SET], {}).success:
             report.training_set = missing.version
     return report
@@ -249,8 +252,12 @@ def _free_what_killed_runs_keep(deployment: Deployment) -> None:
             fail_runs_that_died(instance, deployment)
 
 
-def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days: DayRange) -> Failing:
-    """Blocking checks of `tables` that stored data fails now on the published ones among `days`."""
+def failing_blocking_checks(
+    deployment: Deployment, tables: Iterable[str], days: DayRange, memory: Memory | None = None
+) -> Failing:
+    """Blocking checks of `tables` that stored data fails now on the published ones among `days`. Days that `memory` knows to pass
+    are not judged again.
+    """
     from churn_assets.checks.graph import all_checks, verdicts
 
     failing: Failing = {}
@@ -261,12 +268,37 @@ def failing_blocking_checks(deployment: Deployment, tables: Iterable[str], days:
         ledger = Ledger.read(connection, {check.table for check in checks})
         stored = Stored(connection, deployment.contracts, deployment.settings, partial(unsettled, deployment))
         for check in checks:
-            if published := [day for day in days if day in ledger.of(check.table)]:
+            published = [day for day in days if day in ledger.of(check.table)]
+            about = memory.about(check, stored, published) if memory else {}
+            if memory:
+                passed = memory.passed(check, about)
+                published = [day for day in published if day not in passed]
+            if published:
                 judged = verdicts(check, stored, DayRange(published[0], published[-1]))
+                if memory:
+                    memory.note(check, about, judged)
                 failed: dict[date | None, str] = {
                     day: in_words(judged[day].figures) for day in published if judged[day].failed
                 }
                 if failed:
+                    failing[f"{check.table}.{check.name}"] = failed
+    return failing
+
+
+def known_failures(deployment: Deployment) -> Failing:
+    """Blocking checks that failed when they were last run, of what is published still. Nothing is judged."""
+    memory = Memory.of(deployment.settings)
+    if not deployment.settings.warehouse_path.exists() or not memory.knows_failures:
+        return {}
+    from churn_assets.checks.graph import all_checks
+
+    failing: Failing = {}
+    with deployment.warehouse.reading() as connection:
+        stored = Stored(connection, deployment.contracts, deployment.settings)
+        for check in all_checks(deployment.settings):
+            if check.blocking:
+                about = memory.about(check, stored, stored.published(check.table))
+                if failed := memory.failures(check, about):
                     failing[f"{check.table}.{check.name}"] = failed
     return failing
 
@@ -279,7 +311,7 @@ def failing_unchecked(deployment: Deployment, tables: Iterable[str], days: DayRa
             together.setdefault(DayRange(unchecked[0], unchecked[-1]), []).append(table)
     failing: Failing = {}
     for span, of_tables in together.items():
-        failing |= failing_blocking_checks(deployment, of_tables, span)
+        failing |= failing_blocking_checks(deployment, of_tables, span, Memory.of(deployment.settings))
     return failing
 
 

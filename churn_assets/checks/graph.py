@@ -26,6 +26,7 @@ from churn_assets.checks.expectations import expectation_checks
 from churn_assets.checks.features import features_invariants
 from churn_assets.checks.invariants import invariants
 from churn_assets.checks.labels import labels_invariants
+from churn_assets.checks.memory import Memory
 from churn_assets.checks.metrics import metrics_invariants
 from churn_assets.checks.shares import share_checks
 from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, WHY, Check, Stored, Unsettled, Verdict, not_judged
@@ -37,6 +38,7 @@ from churn_assets.settings import Settings
 from churn_assets.warehouse import Warehouse
 from churn_assets.warehouse.definitions import stored_columns
 from churn_assets.warehouse.older import of_an_older_definition
+from churn_assets.warehouse.progress import tell
 from churn_assets.warehouse.retry import retried_when_busy
 
 MOVED_ON = "its inputs were published anew since, so it is out of date, and judged once it is computed again"
@@ -127,10 +129,16 @@ def _checks_of(table: str, checks: list[Check], settings: Settings, unsettled: U
         keys = context.partition_key_range
         days = days_of_run(keys.start, keys.end)
         targets = _targets(context, table, days)
+        memory = Memory.of(settings)
         warehouse = Warehouse(settings.warehouse_path, settings.lock_timeout_seconds)
         with retried_when_busy(context.run.tags), warehouse.reading() as connection:
             stored = Stored(connection, contracts(settings), settings, unsettled)
-            found = [(check, verdicts(check, stored, days)) for check in checks]
+            found = []
+            for check in checks:
+                tell(f"checks of {table}", 0)
+                found.append((check, verdicts(check, stored, days)))
+                if check.blocking:
+                    memory.note(check, memory.about(check, stored, days), found[-1][1])
         for check, by_day in found:
             for day, verdict in by_day.items():
                 if verdict.passed is None:

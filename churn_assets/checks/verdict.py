@@ -106,6 +106,8 @@ class Check:
     blocking: bool
     judge: Callable[[Stored, DayRange], Mapping[date, Verdict]]
     reads: tuple[str, ...] = ()
+    trailing_days: int = 0
+    """So many days of its own table before a day have a say in the verdict."""
 
 
 NOTHING_TO_LOOK_AT = Verdict(False, {WHY: "nothing is published for this day, so there was nothing to look at"})

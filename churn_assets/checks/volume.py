@@ -54,6 +54,7 @@ def _surge(source: SourceName) -> Check:
         "weekday before, unless the day is among checks.expected_surges.",
         blocking=True,
         judge=lambda stored, days: _judged(stored, source, days, _no_surge),
+        trailing_days=TRAILING_DAYS,
     )
 
 

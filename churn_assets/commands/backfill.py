@@ -72,7 +72,8 @@ def bring_up_to_date(
     report = run_planned("Backfill", run_backfill, definitions, deployment, todo, **narrowed)
     if report.succeeded:
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
-        report.add(failing_unchecked(deployment, tables or deployment.contracts, days, report))
+        with console.status("Checking what was up to date already ..."):
+            report.add(failing_unchecked(deployment, tables or deployment.contracts, days, report))
     if not todo.works and report.succeeded and not report.training_set:
         console.print(f"Everything is up to date, {days}.")
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from churn_assets.commands.display import console, shortened, show_reasons, show_unclaimed, table
+from churn_assets.commands.display import console, shortened, show_failing, show_reasons, show_unclaimed, table
 from churn_assets.commands.options import pass_deployment
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def status(deployment: Deployment) -> None:
     """What is published, and what a backfill would do."""
     from churn_assets.assets.training_step import missing_training_set
-    from churn_assets.automation.backfill import current_ledger, planned
+    from churn_assets.automation.backfill import current_ledger, known_failures, planned
     from churn_assets.calendar import calendar_days
 
     ledger, todo = current_ledger(deployment), planned(deployment)
@@ -40,8 +40,10 @@ def status(deployment: Deployment) -> None:
     show_reasons(todo)
     for sentence in shortened(todo.impossible):
         console.print(f"[yellow]{escape(sentence)}[/yellow]")
+    failing = known_failures(deployment)
+    show_failing(failing)
     overlooked = show_unclaimed(deployment)
     if todo.works or missing_training_set(deployment):
         console.print("Next: churn-assets backfill")
-    elif not todo.impossible and not overlooked:
+    elif not todo.impossible and not overlooked and not failing:
         console.print("Everything is up to date.")

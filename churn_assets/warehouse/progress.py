@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Listener = Callable[[str, int], None]
-"""Called with a table and how many more of its partitions are done."""
+"""Called with a table, or what else is under way, and how many more of its partitions are done."""
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
@@ -20,7 +20,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def tell(table: str, partitions: int) -> None:
+def tell(what: str, partitions: int) -> None:
     listener = _listener.get()
     if listener is not None:
-        listener(table, partitions)
+        listener(what, partitions)

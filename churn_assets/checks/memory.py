@@ -1,0 +1,119 @@
+"""What blocking checks found, day by day, so that days which passed are not judged again while what they hold stays the same.
+
+A verdict is remembered with what it was about: the content of its table's partition and of the same day of the tables it reads,
+what is declared, the settings and the code. It is a saving and no truth: the file may be deleted at any time, and then everything is judged again.
+What is stored is trusted to be as published here; `verify` is who looks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from churn_assets.checks.verdict import Check, Stored, Verdict, in_words
+from churn_assets.settings import Settings
+
+FILE = "verdicts.sqlite"
+SCHEMA = """CREATE TABLE IF NOT EXISTS verdicts (
+    name TEXT NOT NULL, day TEXT NOT NULL, about TEXT NOT NULL, failure TEXT, PRIMARY KEY (name, day))"""
+OF_NO_CHECK = {"data_dir", "end_date", "lock_timeout_seconds", "block_rows", "backfill_chunk_days"}
+"""Settings that change no verdict."""
+SECONDS_TO_WAIT = 30
+Days = Mapping[date, str]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Verdicts of a deployment. Where its file cannot be read or written, nothing is known and nothing is kept."""
+
+    path: Path
+    rules: str
+    """A digest of what is declared, the settings and the code."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Memory:
+        return cls(settings.data_dir / FILE, _digest(f"{_code()}\n{settings.model_dump_json(exclude=OF_NO_CHECK)}"))
+
+    def about(self, check: Check, stored: Stored, days: Collection[date]) -> Days:
+        """What a verdict on each of the published ones among `days` is about."""
+        tables = [stored.published(table) for table in (check.table, *check.reads)]
+        own = tables[0]
+        found = {}
+        for day in days:
+            if day in own:
+                before = [own.get(day - timedelta(days=n)) for n in range(check.trailing_days, 0, -1)]
+                rows = [*before, *(table.get(day) for table in tables)]
+                parts = ["-" if row is None else f"{row.content_hash}{row.definition}" for row in rows]
+                found[day] = _digest("|".join([self.rules, *parts]))
+        return found
+
+    def passed(self, check: Check, about: Days) -> set[date]:
+        """The days on which the check is known to pass."""
+        known = {day: of for day, of, failure in self._rows(_name(check)) if failure is None}
+        return {day for day, of in about.items() if known.get(day) == of}
+
+    @property
+    def knows_failures(self) -> bool:
+        """Whether any verdict was a failure, of whatever days."""
+        return bool(self._query("SELECT 1 FROM verdicts WHERE failure IS NOT NULL LIMIT 1"))
+
+    def failures(self, check: Check, about: Days) -> dict[date | None, str]:
+        """The days on which the check is known to fail, with what is wrong."""
+        known = {day: (of, failure) for day, of, failure in self._rows(_name(check)) if failure is not None}
+        return {day: known[day][1] for day, of in about.items() if day in known and known[day][0] == of}
+
+    def note(self, check: Check, about: Days, verdicts: Mapping[date, Verdict]) -> None:
+        """Keep the verdicts on the days that were judged."""
+        rows = [
+            (_name(check), day.isoformat(), of, in_words(verdict.figures) if verdict.failed else None)
+            for day, of in about.items()
+            if (verdict := verdicts.get(day)) is not None and verdict.passed is not None
+        ]
+        if not rows:
+            return
+        try:
+            with closing(sqlite3.connect(self.path, timeout=SECONDS_TO_WAIT)) as connection, connection:
+                connection.execute(SCHEMA)
+                connection.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", rows)
+        except sqlite3.OperationalError:  # locked for long, a full disk, a folder that is read-only
+            pass
+        except sqlite3.DatabaseError:  # damaged
+            self.path.unlink(missing_ok=True)
+
+    def _rows(self, name: str) -> list[tuple[date, str, str | None]]:
+        rows = self._query("SELECT day, about, failure FROM verdicts WHERE name = ?", name)
+        return [(date.fromisoformat(day), of, failure) for day, of, failure in rows]
+
+    def _query(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+        if not self.path.exists():
+            return []
+        try:
+            with closing(sqlite3.connect(self.path, timeout=SECONDS_TO_WAIT)) as connection:
+                return connection.execute(query, parameters).fetchall()
+        except sqlite3.Error:
+            return []
+
+
+def _name(check: Check) -> str:
+    return f"{check.table}.{check.name}"
+
+
+@cache
+def _code() -> str:
+    """All of the package: a check recomputes with much of it."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
