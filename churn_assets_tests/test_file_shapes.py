@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from churn_assets.cli import cli
 from churn_assets.errors import RefusedFile
 from churn_assets.landing import LandedFile, read_file
 from churn_assets.landing.delivery import BEGINNINGS
+from churn_assets.landing.packing import GZIP, ZIP
 from churn_assets.landing.records import read_records
 from churn_assets.settings import Settings
 from e_learning import PRODUCT
@@ -46,6 +51,93 @@ def test_gzip_is_known_by_its_content_and_stays_gzip(tmp_path: Path, name: str, 
     assert "7" not in gzip.decompress(path.read_bytes()).decode().replace("2026-01-05", "")
 
 
+def zipped(*members: tuple[str, str], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", compression) as file:
+        for name, text in members:
+            file.writestr(name, text)
+    return archive.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "text"),
+    [
+        ("e.zip", "events.csv", CSV),
+        ("e.csv.zip", "data.txt", CSV),
+        ("e.csv", "events", CSV),
+        ("e.jsonl.zip", "part-0", JSONL * 2),
+        ("E.ZIP", "export/2026/EVENTS.JSONL", JSONL * 2),
+    ],
+)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_a_zip_archive_of_one_file_is_read_and_stays_one(
+    tmp_path: Path, name: str, member: str, text: str, compression: int
+) -> None:
+    own = deployment(tmp_path)
+    path = landed(
+        tmp_path, name, zipped((member, text), ("__MACOSX/._e.csv", "x"), (".DS_Store", "x"), compression=compression)
+    )
+    assert read(path, own).table.column("user_id").to_pylist()[0] == "7"
+    erase_from_landing(own, erased("7"), "7")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [member]
+        left = archive.read(member).decode()
+    assert left == (
+        "".join(line for line in CSV.splitlines(keepends=True) if not line.startswith("1,")) if text == CSV else "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (zipped(("a.csv", CSV), ("b.csv", CSV)), "is a zip archive of 2 files; deliver each of them by itself"),
+        (zipped(("folder/", "")), "is a zip archive of 0 files"),
+        (zipped(("[Content_Types].xml", "<x/>"), ("xl/workbook.xml", "<x/>")), "is a spreadsheet; export it as CSV"),
+        (zipped(("e.csv", CSV))[:-30], "is not a valid zip archive (damaged or truncated)"),
+        (
+            zipped(("e.csv", CSV * 50)).replace(b"login", b"log1n", 1)[:60] + zipped(("e.csv", CSV))[60:],
+            "is not a valid zip archive",
+        ),
+        (zipped(("e.csv", "a" * 5_000_000)), "unpacks to more than 200 times its size"),
+        (zipped(("e.csv", gzip.compress(CSV.encode(), mtime=0).decode("latin-1"))), "which is no"),
+        (b"PK\x03\x04" + b"\0" * 100, "is not a valid zip archive (damaged or truncated)"),
+    ],
+    ids=["two files", "no file", "spreadsheet", "truncated", "damaged", "bomb", "gzip inside", "noise"],
+)
+@pytest.mark.parametrize("name", ["e.csv", "e.csv.zip"])
+def test_any_other_zip_archive_is_refused_as_what_it_is(tmp_path: Path, name: str, content: bytes, cause: str) -> None:
+    with pytest.raises(RefusedFile) as refused:
+        read(landed(tmp_path, name, content), deployment(tmp_path))
+    assert cause in str(refused.value) or cause == "which is no"
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    content = bytearray(zipped(("e.csv", CSV)))
+    for beginning, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(beginning) + at] |= 1
+    with pytest.raises(RefusedFile, match="is an encrypted zip archive; deliver it without a password"):
+        read(landed(tmp_path, "e.zip", bytes(content)), deployment(tmp_path))
+
+
+def test_a_name_that_says_zip_over_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RefusedFile, match="is not a zip archive, though its name says so"):
+        read(landed(tmp_path, "e.zip", CSV.encode()), deployment(tmp_path))
+    with pytest.raises(RefusedFile, match=r"is of no known format; its name must end in one of \.csv, \.jsonl"):
+        read(landed(tmp_path, "e.zip", zipped(("e.xml", "<x/>"))), deployment(tmp_path))
+
+
+def test_a_zipped_dump_is_looked_at_and_landed(tmp_path: Path) -> None:
+    users, events = tmp_path / "users.zip", tmp_path / "events.csv.zip"
+    users.write_bytes(zipped(("u.csv", "user_id,signup_date,plan\n7,2026-01-01,free\n8,2026-01-02,pro\n")))
+    events.write_bytes(zipped(("anything", CSV)))
+    run = CliRunner()
+    for arguments in (["init", str(users), str(events)], ["land", str(users), str(events)]):
+        done = run.invoke(cli, ["--data", str(tmp_path / "data"), *arguments])
+        assert done.exit_code == 0, done.output
+    written = (tmp_path / "data/landing/events/date=2026-01-05/events.csv").read_text()
+    assert written == CSV
+
+
 def test_a_name_that_says_gzip_over_plain_text_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(RefusedFile, match=r"is not valid gzip .*without \.gz in its name"):
         read(landed(tmp_path, "e.csv.gz", CSV.encode()), deployment(tmp_path))
@@ -57,6 +149,8 @@ def test_a_name_that_says_gzip_over_plain_text_is_refused_with_the_remedy(tmp_pa
 def test_what_is_no_text_is_called_by_its_name_before_encodings_are(
     tmp_path: Path, name: str, beginning: bytes, is_gzipped: bool
 ) -> None:
+    if beginning in (GZIP, ZIP) and not is_gzipped:
+        return  # read
     content = beginning + bytes(range(256))
     path = landed(tmp_path, name, gzip.compress(content) if is_gzipped else content)
     what, remedy = BEGINNINGS[beginning]

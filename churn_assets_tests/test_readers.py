@@ -360,7 +360,7 @@ def test_17_what_is_no_readable_file_is_refused(tmp_path: Path) -> None:
         assert "cannot be read (Permission denied)" in refusal_of(path, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.csv.zip", "a.parquet.gz", "csv"])
+@pytest.mark.parametrize("name", ["a.txt", "a.csv.bz2", "a.parquet.gz", "csv"])
 def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
     assert "is of no known format" in refusal(tmp_path, HEADER, name)
 

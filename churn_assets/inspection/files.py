@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from churn_assets.errors import ChurnError
-from churn_assets.landing.delivery import FORMATS
+from churn_assets.landing.delivery import FORMATS, KNOWN_NAMES, suffix_of
 from churn_assets.landing.encoding import wide_encoding
 from churn_assets.landing.folder import files_of_dump
+from churn_assets.landing.packing import DAMAGED, GZIP, opened
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 HEAD_BYTES = 65_536
 FILES_OPENED = 50
 """Of a folder: how many are opened to see whether their bytes are of the format that their names say."""
 LINES_FOR_DELIMITER = 200
-_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+_PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ def source_files(path: Path) -> SourceFiles:
 def unpacked(path: Path, most_bytes: int) -> tuple[bytes, bool]:
     """The first bytes of a file, decompressed, and whether they are all of it. Raises ChurnError."""
     try:
-        with gzip.open(path) if _is_packed(path) else path.open("rb") as file:
+        with opened(path) as file:
             data = file.read(most_bytes + 1)
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGED as error:
         cause = getattr(error, "strerror", None) or "it is damaged"
         raise ChurnError(f"{path} cannot be read ({cause}); check the file, or export it again.") from None
     return data[:most_bytes], len(data) <= most_bytes
@@ -98,18 +97,14 @@ def header_of(text: str, delimiter: str) -> list[str]:
     return next(csv.reader(io.StringIO(text[: HEAD_BYTES * 4], newline=""), delimiter=delimiter), [])
 
 
-def _is_packed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
-
-
 def _format_by_name(path: Path) -> str:
-    suffix = next((suffix for suffix in FORMATS if path.name.lower().endswith(suffix)), None)
+    suffix = suffix_of(path)
     if suffix is None:
-        raise ChurnError(f"{path} is of no known format; its name must end in one of {', '.join(FORMATS)}: rename it.")
-    if suffix.endswith(".gz") != _is_packed(path):
-        does, ends = ("is not", "without") if suffix.endswith(".gz") else ("is", "with")
-        raise ChurnError(f"{path} {does} gzip, though its name says otherwise; let it end {ends} .gz.")
+        raise ChurnError(f"{path} is of no known format; its name must end in one of {KNOWN_NAMES}: rename it.")
+    with path.open("rb") as file:
+        is_gzip = file.read(len(GZIP)) == GZIP
+    if suffix.endswith(".gz") and not is_gzip:
+        raise ChurnError(f"{path} is not gzip, though its name says otherwise; let it end without .gz.")
     return FORMATS[suffix]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from churn_assets.inspection.files import (
 from churn_assets.inspection.headers import check_header
 from churn_assets.inspection.paths import JSON, OBJECT_ROWS, Paths, with_objects
 from churn_assets.landing.csv_file import parse
+from churn_assets.landing.packing import opened
 from churn_assets.landing.parquet_file import UNREADABLE
 from churn_assets.landing.parquet_types import as_text
 
@@ -100,7 +100,7 @@ def _decoded(path: Path, data: bytes, encoding: str, *, whole: bool) -> str:
 def _lines_past(path: Path, start: int) -> int:
     """Line ends behind the first `start` bytes, unpacked."""
     count = 0
-    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+    with opened(path) as file:
         file.seek(start)
         while piece := file.read(2**20):
             count += piece.count(b"\n")

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import stat
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from churn_assets.errors import RefusedFile
-from churn_assets.settings import MEBIBYTE, SourceSettings
+from churn_assets.landing.packing import GZIP, PLAIN, ZIP, Limits, Packing, name_within, unpacked
+from churn_assets.settings import SourceSettings
 
-FORMATS = {".csv": "csv", ".csv.gz": "csv", ".jsonl": "jsonl", ".jsonl.gz": "jsonl", ".parquet": "parquet"}
-FORMATS |= {".tsv": "csv", ".tsv.gz": "csv"}
-FORMATS |= dict.fromkeys((".json", ".json.gz", ".ndjson", ".ndjson.gz"), "jsonl")
+TEXTS = {".csv": "csv", ".jsonl": "jsonl", ".tsv": "csv", ".json": "jsonl", ".ndjson": "jsonl"}
+FORMATS = {
+    **{f"{suffix}{packing}": text for suffix, text in TEXTS.items() for packing in ("", ".gz", ".zip")},
+    ".parquet": "parquet",
+}
 """By how a file's name ends. What exporters name .json is JSON Lines; one JSON array is not."""
-PIECE_BYTES = 256 * 1024
-GZIP = b"\x1f\x8b"
-"""How gzip data begins."""
+KNOWN_NAMES = f"{', '.join(TEXTS)} (each also with .gz or .zip behind it), .parquet"
 BEGINNINGS = {
     b"PAR1": ("a Parquet file", "name it .parquet"),
-    b"PK\x03\x04": ("a zip archive or a spreadsheet", "deliver the files in it, as text"),
+    ZIP: ("a zip archive or a spreadsheet", "deliver the files in it, as text"),
+    GZIP: ("gzip data", "unpack it once"),
     b"\xd0\xcf\x11\xe0": ("a spreadsheet", "export it as CSV"),
     b"BZh": ("bzip2 data", "unpack it, or pack it with gzip"),
     b"\xfd7zXZ\x00": ("xz data", "unpack it, or pack it with gzip"),
@@ -38,8 +39,6 @@ BEGINNINGS = {
     b"<html": ("a web page", "download the file itself"),
 }
 """How files begin that are no text of ours, what they are, and what to do about it."""
-RATIO_JUDGED_FROM_BYTES = MEBIBYTE
-"""A small file of one repeated row compresses past any ratio and harms nobody."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Delivery:
     data: bytes
     delivered_bytes: int
     digest: str
-    is_gzipped: bool = False
+    packing: Packing = PLAIN
 
     def refused(self, cause: str) -> RefusedFile:
         return RefusedFile(f"{self.shown} {cause}.")
@@ -62,21 +61,19 @@ def take_delivery(path: Path, *, settings: SourceSettings, landing_dir: Path) ->
     """The file at `path`, decompressed. Raises RefusedFile if it may not or cannot be read whole."""
     source_file, shown = _names(path, landing_dir)
     suffix, file_format = _format(path, shown, settings)
-    limit = settings.max_file_mebibytes * MEBIBYTE
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise RefusedFile(f"{shown} is not a regular file; deliver the file itself.")
-        if status.st_size > limit:
-            raise too_large(shown, settings)
+        Limits(shown, settings, status.st_size).check_size(status.st_size)
         delivered = path.read_bytes()
     except OSError as error:
         raise RefusedFile(
             f"{shown} cannot be read ({error.strerror or type(error).__name__}); check that it exists and may be read."
         ) from None
-    # By its content: downloads come compressed under the plain name, too.
-    is_gzipped = suffix.endswith(".gz") or (file_format != "parquet" and delivered.startswith(GZIP))
-    data = _gunzip(delivered, shown, settings) if is_gzipped else delivered
+    data, packing = delivered, PLAIN
+    if file_format != "parquet":  # By its content: downloads come compressed under the plain name, too.
+        data, packing = unpacked(delivered, shown, settings, suffix)
     if not data:
         raise RefusedFile(
             f"{shown} is empty (zero bytes); deliver it again (an empty day is a header and no rows; of JSON Lines, an empty line)."
@@ -90,7 +87,7 @@ def take_delivery(path: Path, *, settings: SourceSettings, landing_dir: Path) ->
         format=file_format,
         data=data,
         delivered_bytes=len(delivered),
-        is_gzipped=is_gzipped,
+        packing=packing,
         digest=hashlib.blake2b(delivered, digest_size=32).hexdigest(),
     )
 
@@ -120,58 +117,22 @@ def _printable(name: str) -> str:
     return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
+def suffix_of(path: Path) -> str | None:
+    """How its name ends, if that says a format: its own, or that of the one file in a zip archive. Raises RefusedFile."""
+    name = path.name.lower()
+    suffix = next((suffix for suffix in FORMATS if name.endswith(suffix)), None)
+    if suffix or not name.endswith(".zip"):
+        return suffix
+    within = name_within(path)
+    return next((f"{suffix}.zip" for suffix in TEXTS if within.endswith(suffix)), None)
+
+
 def _format(path: Path, shown: str, settings: SourceSettings) -> tuple[str, str]:
-    lower = path.name.lower()
-    suffix = next((suffix for suffix in FORMATS if lower.endswith(suffix)), None)
+    suffix = suffix_of(path)
     if suffix is None:
-        raise RefusedFile(f"{shown} is of no known format; its name must end in one of {', '.join(FORMATS)}.")
+        raise RefusedFile(f"{shown} is of no known format; its name must end in one of {KNOWN_NAMES}.")
     if settings.format is not None and FORMATS[suffix] != settings.format:
         raise RefusedFile(
             f"{shown} is not of the declared format {settings.format}; deliver that, or change the setting 'format'."
         )
     return suffix, FORMATS[suffix]
-
-
-def too_large(shown: str, settings: SourceSettings) -> RefusedFile:
-    return RefusedFile(
-        f"{shown} is larger, unpacked, than the {settings.max_file_mebibytes} MiB of max_file_mebibytes; "
-        "split it, or raise the setting if this size is expected."
-    )
-
-
-def decompression_bomb(shown: str, settings: SourceSettings) -> RefusedFile:
-    return RefusedFile(
-        f"{shown} unpacks to more than {settings.max_compression_ratio} times its size, which looks like a "
-        "decompression bomb; raise max_compression_ratio if this is expected."
-    )
-
-
-def _gunzip(delivered: bytes, shown: str, settings: SourceSettings) -> bytes:
-    """All members of a gzip file, never holding more than the settings allow. zlib checks their CRC and length."""
-    if delivered[:2] != GZIP[: len(delivered)]:
-        raise RefusedFile(
-            f"{shown} is not valid gzip (it does not begin like it); deliver it again, or without .gz in its name if it is not "
-            "compressed."
-        )
-    view, at, output = memoryview(delivered), 0, bytearray()
-    largest = settings.max_file_mebibytes * MEBIBYTE
-    suspicious = max(RATIO_JUDGED_FROM_BYTES, settings.max_compression_ratio * len(delivered))
-    while at < len(view):
-        if at and bytes(view[at : at + 2]) != GZIP:
-            raise RefusedFile(f"{shown} has bytes after the end of its gzip data; deliver it again.")
-        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-        while not member.eof:
-            piece = view[at : at + PIECE_BYTES]
-            try:
-                text = member.decompress(piece, PIECE_BYTES)
-            except zlib.error:
-                raise RefusedFile(f"{shown} is not valid gzip (corrupt); deliver it again.") from None
-            at += len(piece) - len(member.unconsumed_tail) - len(member.unused_data)
-            if not piece and not text and not member.eof:
-                raise RefusedFile(f"{shown} is truncated gzip (it ends before its data does); deliver it again.")
-            output += text
-            if len(output) > largest:
-                raise too_large(shown, settings)
-            if len(output) > suspicious:
-                raise decompression_bomb(shown, settings)
-    return bytes(output)

@@ -6,7 +6,6 @@ was or as it should be.
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 from collections.abc import Sequence
@@ -130,4 +129,4 @@ def _sought(settings: Settings, source: SourceName, path: Path, sought: Erased) 
         raise records.delivery.refused(
             "cannot be written again so that all other records stay as they are; take the user's records out yourself"
         )
-    return int(found.sum()), gzip.compress(content, mtime=0) if records.delivery.is_gzipped else content
+    return int(found.sum()), records.delivery.packing.packed(content)

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from churn_assets.landing.binding import Binder, Binding, ColumnKind, header_repairs
-from churn_assets.landing.delivery import RATIO_JUDGED_FROM_BYTES, Delivery, decompression_bomb, too_large
+from churn_assets.landing.delivery import Delivery
 from churn_assets.landing.nested import with_nested
+from churn_assets.landing.packing import Limits
 from churn_assets.landing.parquet_types import FAMILIES, REMEDIES, as_text, family
 from churn_assets.landing.rows import ReadRows
-from churn_assets.settings import MEBIBYTE, SourceSettings
+from churn_assets.settings import SourceSettings
 
 UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError, ArithmeticError)
 """What pyarrow was seen to raise, or may, over bytes that are no sound Parquet."""
@@ -100,19 +101,17 @@ def _timestamps(batch: pa.RecordBatch) -> Iterator[npt.NDArray[np.int64]]:
 
 def _check_size(delivery: Delivery, metadata: Any, columns: int, settings: SourceSettings) -> None:
     unpacked = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
-    if max(unpacked, metadata.num_rows * columns * LEAST_BYTES_PER_VALUE) > settings.max_file_mebibytes * MEBIBYTE:
-        raise too_large(delivery.shown, settings)
-    if unpacked > max(RATIO_JUDGED_FROM_BYTES, settings.max_compression_ratio * delivery.delivered_bytes):
-        raise decompression_bomb(delivery.shown, settings)
+    limits = Limits(delivery.shown, settings, delivery.delivered_bytes)
+    limits.check_size(metadata.num_rows * columns * LEAST_BYTES_PER_VALUE)
+    limits.check(unpacked)
 
 
 def _read(delivery: Delivery, file: pq.ParquetFile, settings: SourceSettings) -> pa.Table:
     """All rows, in batches: how large dictionary-encoded text becomes is not in the metadata."""
-    batches, size = [], 0
+    batches, size, limits = [], 0, Limits(delivery.shown, settings, delivery.delivered_bytes)
     for batch in file.iter_batches(batch_size=BATCH_ROWS):
         size += batch.nbytes
-        if size > settings.max_file_mebibytes * MEBIBYTE:
-            raise too_large(delivery.shown, settings)
+        limits.check_size(size)
         batches.append(batch)
     return pa.Table.from_batches(batches, schema=batches[0].schema if batches else file.schema_arrow)
 
