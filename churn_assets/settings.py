@@ -24,8 +24,8 @@ from churn_assets.errors import ChurnError
 from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, UsersAre, read_product
-from churn_assets.product.clauses import near
 from churn_assets.product.read import TABLES
+from churn_assets.source_names import faults_of_columns
 from churn_assets.source_settings import (
     MEBIBYTE,
     SOURCES,
@@ -186,7 +186,9 @@ class Settings(BaseSettings):
             wrong = "; ".join(map(_said, error.errors()))
         else:
             # Refused here if they cannot be right, whatever is done next.
-            wrong = "; ".join([*(f"labels: {fault}" for fault in settings.unknown_names()), *settings.unknown_lacks()])
+            wrong = "; ".join(
+                [*(f"labels: {fault}" for fault in settings.unknown_names()), *settings.faults_of_columns()]
+            )
             if not wrong:
                 return settings
         # Out here it holds no ValidationError, which outlives the interpreter's end and makes DuckDB complain of leaks.
@@ -203,15 +205,11 @@ class Settings(BaseSettings):
         """A sentence for each name under `[labels]` that the product does not have. Raises ChurnError as `declaration` does."""
         return unknown_names(self.labels, self.declaration, self.sources.events.event_types)
 
-    def unknown_lacks(self) -> Iterator[str]:
-        """A sentence for each column that a source is said to lack and that it could not have. Raises ChurnError as `declaration`
-        does.
-        """
+    def faults_of_columns(self) -> Iterator[str]:
+        """A sentence for each thing said of a source's columns that cannot be. Raises ChurnError as `declaration` does."""
         for name in SOURCES:
-            known = self.declaration.optional_columns(name)
-            for column in self.source(name).lacks:
-                if column not in known:
-                    yield f"sources.{name}: lacks names '{column}', which is no optional column of it{near(column, known)}"
+            for fault in faults_of_columns(self.declaration, name, self.source(name)):
+                yield f"sources.{name}: {fault}"
 
     @property
     def users_are(self) -> UsersAre:

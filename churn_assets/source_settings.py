@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -22,18 +23,39 @@ _timezones = cache(available_timezones)
 """Looks through a folder of hundreds of files each time."""
 
 
+NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+"""Names among the zones' files that are none: of no place, or of whatever place a machine is in."""
+
+
 def _known_timezone(name: str) -> str:
-    if name not in _timezones():
+    if name not in _timezones() or name in NO_ZONES:
         raise ValueError(f"'{name}' is not an IANA timezone such as 'UTC' or 'Europe/Berlin'")
     return name
 
 
 def _known_encoding(name: str) -> str:
     try:
+        if codecs.lookup(name).name in NO_ENCODINGS:
+            raise ValueError
         "\n".encode(name).decode(name)
     except (LookupError, ValueError, AttributeError):
         raise ValueError(f"'{name}' is no encoding of text that Python knows, such as 'utf-8' or 'cp1252'") from None
     return name
+
+
+NO_ENCODINGS = frozenset(
+    {"idna", "punycode", "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape", "utf-7"}
+)
+"""What Python has among its encodings of text, and no file of rows is written in: values would be read as others."""
+
+
+def _separator(character: str) -> str:
+    if not character.isascii() or character.isalnum() or character in '"\\\0\r\n._+-':
+        raise ValueError(
+            f"{character!r} stands in names and values or ends lines, so that it separates nothing; write one ASCII character such as "
+            "',', ';', '|' or a tab"
+        )
+    return character
 
 
 def _listed(value: Any) -> Any:
@@ -54,7 +76,7 @@ class SourceSettings(BaseModel):
     format: Literal["csv", "jsonl", "parquet"] | None = None
     """Only files of this format are accepted. None: each file's own suffix decides."""
     encoding: Encoding = "utf-8"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    delimiter: Annotated[str, AfterValidator(_separator)] = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', pattern='^"?$')
     """Around a CSV field that holds delimiters, line ends or quotes. Empty: nothing quotes, each line is a record."""
     escape: str = Field(default="", pattern=r"^\\?$")

@@ -19,6 +19,7 @@ LAYERS = (
         "errors",
         "files",
         "settings",
+        "source_names",
         "source_settings",
         "time_formats",
         "label_settings",

@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from churn_assets.errors import RefusedFile
 from churn_assets.landing import Drift, LandedFile, read_file
 from churn_assets.landing import csv_file as csv_module
-from churn_assets.settings import MEBIBYTE, EventsSettings, UsersSettings
+from churn_assets.settings import MEBIBYTE, EventsSettings, SourceSettings, UsersSettings
 from churn_assets_tests.fuzz.cases import whole_row
 from delivered import FORMATS, TEXT_FORMATS, written
 from e_learning import PRODUCT, SOURCE_COLUMNS
@@ -321,9 +322,16 @@ def test_15_wrong_delimiter_or_no_header_is_refused_without_showing_the_first_li
     assert values(landed, "user_id", "country") == [("1", "DE")]
 
 
-@pytest.mark.parametrize("delimiter", ["§", '"', "\n"])
-def test_15_a_delimiter_that_cannot_be_one_is_refused(tmp_path: Path, delimiter: str) -> None:
-    assert "declare one ASCII character" in refusal(tmp_path, HEADER, delimiter=delimiter)
+@pytest.mark.parametrize("delimiter", ["§", '"', "\n", "\r", "\0", "a", "7", "_", ".", "-", "+", "\\", "", "||"])
+def test_15_a_delimiter_that_cannot_be_one_is_refused(delimiter: str) -> None:
+    with pytest.raises(ValidationError):
+        SourceSettings(delimiter=delimiter)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^", "~", " ", ":", "\x01", "\x1f"])
+def test_15_any_other_is_taken(tmp_path: Path, delimiter: str) -> None:
+    content = "user_id,signup_date,plan\n1,2026-01-01,free\n".replace(",", delimiter)
+    assert read(tmp_path, content, delimiter=delimiter).table["plan"].to_pylist() == ["free"]
 
 
 def test_16_the_same_file_has_the_same_digest_under_any_name(tmp_path: Path) -> None:

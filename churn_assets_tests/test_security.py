@@ -155,7 +155,8 @@ REVIEWED = {
         "is_active": "names of measures, quoted",
         "is_at_risk": "names of attributes, quoted, constants and literals",
         "paid_until": "quoted",
-        "until": "quoted, and the name of a timezone as a literal",
+        "until": "quoted",
+        "offsets(settings.timezone)": "instants and whole numbers",
     },
     "checks.labels_standing": {
         **dict.fromkeys(("outage.first", "outage.last or date.max", "start"), "dates"),

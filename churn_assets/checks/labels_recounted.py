@@ -8,10 +8,11 @@ from datetime import date
 from churn_assets.calendar import DayRange
 from churn_assets.checks.labels_standing import outages, published, standing, types
 from churn_assets.checks.verdict import EVERY_DAY, Stored, Verdict
+from churn_assets.checks.zones import offsets
 from churn_assets.label_settings import LabelSettings
 from churn_assets.product.entries import Condition
 from churn_assets.settings import Settings
-from churn_assets.warehouse.frames import constant, literal, quoted
+from churn_assets.warehouse.frames import constant, quoted
 
 
 def recounted(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
@@ -125,11 +126,13 @@ def _lapse(settings: Settings) -> str:
 def _paid_by_renewals(settings: Settings) -> str:
     # The paid_until date as steps: known from a day on, until a later one is known. It lapses where the next step is late.
     rules, grace = settings.labels, settings.labels.grace_days
-    zone = literal(settings.timezone)
-    until = f"(({quoted(str(rules.paid_until))} AT TIME ZONE 'UTC') AT TIME ZONE {zone})::DATE"
-    return f"""renewals AS (
+    paid_until = quoted(str(rules.paid_until))
+    until = f"({paid_until} + to_seconds(seconds))::DATE"
+    return f"""offsets(since, seconds) AS ({offsets(settings.timezone)}),
+    renewals AS (
         SELECT e.user_id, e.event_date AS day, max({until}) AS until FROM churn.clean_events e
         JOIN (SELECT user_id, min(begin) AS begin FROM user_days GROUP BY 1) u ON e.user_id = u.user_id AND e.event_date >= begin
+        ASOF LEFT JOIN offsets ON {paid_until} >= since
         WHERE event_type IN ({types(rules.renewal_events)}) GROUP BY 1, 2 HAVING max({until}) IS NOT NULL
     ),
     so_far AS (SELECT user_id, day, max(until) OVER (PARTITION BY user_id ORDER BY day) AS until FROM renewals),

@@ -13,18 +13,17 @@ from typing import Literal
 from churn_assets.errors import RefusedFile
 from churn_assets.product import Product
 from churn_assets.product.reserved import VALID_FROM
-from churn_assets.settings import EventsSettings, SourceName, SourceSettings, UsersSettings
+from churn_assets.settings import SourceName, SourceSettings
+from churn_assets.source_names import EVENT_ID, NO_COLUMN, known_names, required_columns
+from churn_assets.transforms.parsing import UNSEEN
 
 Refuse = Callable[[str], RefusedFile]
 _LIKE_A_NAME = re.compile(r"[A-Za-z][A-Za-z_ .-]{0,39}")
-EVENT_ID = "event_id"
 ColumnKind = Literal["id", "time", "date", "label", "text", "flag", "integer", "number", "other"]
 """What a source column holds; `other` is outside the contract."""
 KEY_KINDS: Mapping[str, ColumnKind] = {
     "user_id": "id", EVENT_ID: "id", "event_time": "time", "event_type": "label", "signup_date": "date", VALID_FROM: "date"
 }  # fmt: skip
-NO_COLUMN = "extra"
-"""Aliases given to it are no contract column, though they may be named like one."""
 MOST_COLUMNS = 2000
 """Past this the names are data (ids as JSON keys, say), and a table of them would not fit in memory."""
 
@@ -78,30 +77,14 @@ class Binder:
         self._read_by_paths = product.path_columns(source)
         entries = {entry.name: entry.type for entry in product.entries_of(source) if entry.from_ is None}
         self.kinds: Mapping[str, ColumnKind] = {**entries, **KEY_KINDS}
-        columns = (*self.required, *self._optional)
-        self._columns = frozenset(columns)
-        self._known: dict[str, tuple[str, str | None]] = {name: (name, name) for name in columns}
-        for alias in settings.columns.get(NO_COLUMN, ()):
-            self._known[alias.strip().casefold()] = (alias.strip(), None)
-        given = {VALID_FROM: settings.valid_from} if isinstance(settings, UsersSettings) and settings.valid_from else {}
-        for column, aliases in {**product.aliases(source), **given, **settings.columns}.items():
-            if column == NO_COLUMN:
-                continue
-            if column not in columns:
-                raise refuse(
-                    f"cannot be bound, as [sources.{source}.columns] names {column!r}, which is no column of {source}; "
-                    f"use one of {', '.join(columns)}"
-                )
-            for alias in aliases:
-                known = self._known.setdefault(alias.strip().casefold(), (alias.strip(), column))
-                if known[1] != column:
-                    raise refuse(
-                        f"cannot be bound, as [sources.{source}.columns] gives the name {alias!r} to both "
-                        f"{known[1] or NO_COLUMN} and {column}; keep one"
-                    )
+        self._columns = frozenset((*self.required, *self._optional))
+        try:
+            self._known = known_names(product, source, settings)
+        except ValueError as fault:
+            raise refuse(f"cannot be bound, as [sources.{source}] {fault}") from None
 
     def match(self, raw: str) -> Match:
-        name = raw.strip()
+        name = raw.strip().strip(UNSEEN).strip()
         folded = name.casefold()
         expected, column = self._known.get(folded, (name, None))
         return Match(
@@ -189,12 +172,6 @@ class Binder:
                 f'{" and ".join(causes)}, which schema_policy = "{policy}" does not allow; '
                 f"give the source's own names under [sources.{self.source}.columns], or relax the policy"
             )
-
-
-def required_columns(product: Product, source: SourceName, settings: SourceSettings) -> tuple[str, ...]:
-    """Columns that each file of the source must have. An id that is made of other columns is none."""
-    is_made = isinstance(settings, EventsSettings) and settings.event_id_from
-    return tuple(name for name in product.required_columns(source) if not (is_made and name == EVENT_ID))
 
 
 def header_repairs(matches: Sequence[Match]) -> int:

@@ -20,6 +20,8 @@ FORMATS = {
     ".parquet": "parquet",
 }
 """By how a file's name ends. What exporters name .json is JSON Lines; one JSON array is not."""
+TAR_AT, TAR = 257, b"ustar"
+"""Where in a tar archive stands what it is."""
 KNOWN_NAMES = f"{', '.join(TEXTS)} (each also with .gz or .zip behind it), .parquet"
 BEGINNINGS = {
     b"PAR1": ("a Parquet file", "name it .parquet"),
@@ -81,6 +83,10 @@ def take_delivery(path: Path, *, settings: SourceSettings, landing_dir: Path) ->
     if file_format != "parquet" and (known := next((begin for begin in BEGINNINGS if data.startswith(begin)), None)):
         what, remedy = BEGINNINGS[known]
         raise RefusedFile(f"{shown} is {what} and no {file_format.upper()}, by its content; {remedy}.")
+    if file_format != "parquet" and data[TAR_AT : TAR_AT + len(TAR)] == TAR:
+        raise RefusedFile(
+            f"{shown} is a tar archive and no {file_format.upper()}, by its content; deliver the files in it."
+        )
     return Delivery(
         source_file=source_file,
         shown=shown,

@@ -5,6 +5,7 @@ A line that is not one JSON object is a malformed row, since unlike in CSV it ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,17 +18,22 @@ from churn_assets.landing.json_text import NESTED, PLAIN, json_text
 from churn_assets.landing.nested import with_nested
 from churn_assets.landing.rows import ReadRows
 
+ONE_EACH = "write one object on each line (jq -c . does, and jq -c '.[]' for an array)"
 TEXT_KINDS = {str, type(None)}
 
 
 def read_jsonl(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
     """Records of `data` (UTF-8, no byte-order mark). Raises RefusedFile."""
+    text = data.decode("utf-8")
+    if text.lstrip(" \t\r\n").startswith("["):
+        # Lines of it would bind, and the others be quarantined.
+        raise delivery.refused(f"is one JSON array, or lines of arrays; {ONE_EACH}")
     layouts: dict[tuple[str, ...], tuple[int, ...]] = {}
     positions: dict[str, int] = {}
     spellings: dict[str, Match] = {}
     records: list[tuple[tuple[int, ...], Sequence[str | None]]] = []
     malformed: list[tuple[int, str]] = []
-    for ended_line in data.decode("utf-8").split("\n"):  # not splitlines: a text may hold U+2028
+    for ended_line in text.split("\n"):  # not splitlines: a text may hold U+2028
         line = ended_line.removesuffix("\r")
         if not line.strip(" \t\r"):
             continue
@@ -46,7 +52,7 @@ def read_jsonl(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
         return ReadRows((), 0, Binding({}, (), Drift()))
     # Spellings of one column may differ between lines; the first one names it, an alias in any of them is drift.
     first = {match.identity: match for match in reversed(spellings.values())}
-    binding = binder.bind([first[identity] for identity in positions], "check that each line is a JSON object")
+    binding = binder.bind([first[identity] for identity in positions], _advice(malformed))
     columns: list[list[str | None]] = [[None] * len(records) for _ in positions]
     for number, (layout, values) in enumerate(records):
         for position, value in zip(layout, values, strict=True):
@@ -63,6 +69,20 @@ def read_jsonl(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
             malformed,
         )
     )
+
+
+def _advice(malformed: Sequence[tuple[int, str]]) -> str:
+    """What to do about lines that bind nothing, by how the first of them is written."""
+    line = malformed[0][1].strip() if malformed else ""
+    if line.endswith("},"):
+        return f"its lines end in commas; {ONE_EACH} and nothing behind it"
+    if re.search(r"\}\s*\{", line):
+        return f"its lines hold several objects; {ONE_EACH}"
+    if line.startswith("{") and not line.endswith("}"):
+        return f"its objects stand on several lines; {ONE_EACH}"
+    if line.startswith("\x1e"):
+        return "its lines begin with a record separator; write JSON Lines without it"
+    return "check that each line is a JSON object"
 
 
 def _fields(line: str) -> dict[str, str | None]:

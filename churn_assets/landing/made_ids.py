@@ -8,9 +8,10 @@ from hashlib import blake2b
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn_assets.landing.binding import EVENT_ID, Binder
+from churn_assets.landing.binding import Binder
 from churn_assets.landing.rows import ReadRows
 from churn_assets.settings import EventsSettings
+from churn_assets.source_names import EVENT_ID
 
 DIGEST_BYTES = 16
 NULL = "-"

@@ -127,7 +127,7 @@ def _texts(name: str, folder: Path | None) -> list[_Text]:
     """The declaration and those it builds on, each over the next."""
     texts: list[_Text] = []
     base: str | None = name
-    while base:
+    while base is not None:
         texts.append(_text(base, folder, is_top=not texts))
         if texts[-1].place in {text.place for text in texts[:-1]}:
             chain = " -> ".join(text.place for text in texts)

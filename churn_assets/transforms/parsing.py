@@ -26,6 +26,8 @@ Bools = npt.NDArray[np.bool_]
 Formats = str | Sequence[str]
 """How a source writes instants: one format, or several."""
 
+UNSEEN = "\ufeff\u200b\u2060"
+"""Characters without width, which exports leave at the ends of names and values."""
 TRUE_WORDS = frozenset({"1", "1.0", "true", "t", "yes", "y"})
 FALSE_WORDS = frozenset({"0", "0.0", "false", "f", "no", "n"})
 
@@ -70,8 +72,8 @@ def without(values: Series, missing: Collection[str]) -> Series:
 
 
 def normalised(value: str) -> str | None:
-    """One text trimmed and in Unicode's composed form (NFC); None if nothing is left."""
-    return unicodedata.normalize("NFC", value.strip()) or None
+    """One text trimmed, also of characters without width, and in Unicode's composed form (NFC); None if nothing is left."""
+    return unicodedata.normalize("NFC", value.strip().strip(UNSEEN).strip()) or None
 
 
 def ids(values: Series, id_type: str) -> tuple[Series, Bools]:
