@@ -191,7 +191,7 @@ def test_6_malformed_row_stands_in_its_place_and_leaves_its_neighbours_alone(
             '{"user_id": 1, "user_id": 2}',
         ),
         *('{"user_id": 1, " USER_ID": 2}', '{"": 1}', '{"x": "\\ud800"}', '{"\\udfff": 1}', '{"x": ["\\ud800"]}'),
-        *('{"x": {"y": 1, "y": 2}}', '{"x": "a\tb"}', "\ufeff{}", "\xa0", '{"x": ' + "[" * 70 + "]" * 70 + "}"),
+        *('{"x": {"y": 1, "y": 2}}', '{"x": "a\tb"}', "\xa0", '{"x": ' + "[" * 70 + "]" * 70 + "}"),
         '{"x": ' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
     ids=lambda line: line[:20],

@@ -9,6 +9,7 @@ import re
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from churn_assets.landing.binding import MOST_COLUMNS, Binder, header_repairs
@@ -24,6 +25,7 @@ NONE_FITS_ROWS = 10
 """Where so many rows do not fit the header and none does, the header is not theirs: kept in quarantine, all of the day would
 look like silence.
 """
+COMMENT, COMMENTED = b"#", "it begins with lines of comment; take them out, so that the header is its first line"
 BLOCK_BYTES = 1024 * 1024
 LARGEST_BLOCK_BYTES = 2**31 - 1
 """pyarrow takes a 32-bit block size."""
@@ -54,18 +56,27 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
         table, malformed = parse(data, delimiter, columns_at_most, quotes=bool(quote))
     except pa.ArrowInvalid:
         raise delivery.refused("cannot be read as CSV; check its delimiter and quotes") from None
+    table, dropped = _without_empty_end(table)
     matches = [binder.match(str(column[0].as_py())) for column in table.columns]
-    binding = binder.bind(
-        matches,
-        f"check that its first line is a header and that {delimiter!r}, the declared delimiter, separates its columns",
+    advice = (
+        f"check that its first line is a header and that {delimiter!r}, the declared delimiter, separates its columns"
     )
+    binding = binder.bind(matches, COMMENTED if data.startswith(COMMENT) else advice)
     body = table.slice(1)
     if not body.num_rows and len(malformed) >= NONE_FITS_ROWS:
         raise delivery.refused(
             f"has {len(malformed)} rows and none with as many fields as its header; check that the header is theirs, and that "
             f"{delimiter!r} separates both"
         )
-    return with_nested(ReadRows(body.columns, body.num_rows, binding, header_repairs(matches), malformed))
+    return with_nested(ReadRows(body.columns, body.num_rows, binding, header_repairs(matches) + dropped, malformed))
+
+
+def _without_empty_end(table: pa.Table) -> tuple[pa.Table, int]:
+    """The table without last columns that have neither a name nor a value, and their number: a delimiter ended each line."""
+    columns = table.num_columns
+    while columns > 1 and pc.max(pc.utf8_length(table.column(columns - 1))).as_py() == 0:
+        columns -= 1
+    return table.select(range(columns)), table.num_columns - columns
 
 
 def separator_line(data: bytes) -> bytes:

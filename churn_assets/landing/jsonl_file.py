@@ -34,7 +34,7 @@ def read_jsonl(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
     records: list[tuple[tuple[int, ...], Sequence[str | None]]] = []
     malformed: list[tuple[int, str]] = []
     for ended_line in text.split("\n"):  # not splitlines: a text may hold U+2028
-        line = ended_line.removesuffix("\r")
+        line = ended_line.removesuffix("\r").removeprefix("\ufeff")  # of files that were joined
         if not line.strip(" \t\r"):
             continue
         try:

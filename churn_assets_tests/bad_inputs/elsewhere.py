@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+MADE = "test_copies_are_duplicates_others_with_the_id_conflict_and_a_row_without_any_part_has_no_id"
+PATHS = "test_a_path_leads_into_json_and_absent_null_empty_and_wrong_are_told_apart"
+READ = "test_a_property_is_read_by_its_declaration"
+KEPT = "test_an_event_type_keeps_needs_and_wants_positive_what_it_says"
 PROVEN: Mapping[int, tuple[str, ...]] = {
     1: ("test_cli.py::test_an_undelivered_day_fails_with_its_path_and_leaves_no_partition",),
     3: ("test_graph.py::test_an_empty_day_is_published_as_a_day_without_rows",),
@@ -50,5 +54,91 @@ PROVEN: Mapping[int, tuple[str, ...]] = {
     56: (
         "test_report.py::test_a_hostile_name_is_text_and_nothing_runs_or_is_fetched",
         "test_export.py::test_in_csv_a_text_that_a_spreadsheet_would_compute_is_quoted_and_a_number_is_not",
+    ),
+    57: ("test_dated_users.py::test_a_version_without_a_usable_day_is_quarantined",),
+    58: ("test_bad_inputs.py::test_58_a_file_without_the_column_that_dates_versions_is_refused",),
+    59: ("test_dated_users.py::test_two_rows_of_one_validity_that_differ_conflict",),
+    60: (
+        "test_made_ids.py::test_a_file_without_a_named_column_is_refused_by_its_name",
+        "test_made_ids.py::test_a_dump_in_which_no_line_has_the_key_is_refused",
+    ),
+    61: (f"test_made_ids.py::{MADE}",),
+    62: (f"test_made_ids.py::{MADE}",),
+    63: (
+        "test_typed_parquet.py::test_int96_keeps_what_was_written",
+        "test_typed_parquet.py::test_an_erasure_leaves_int96_of_others_as_it_was",
+    ),
+    64: ("test_typed_parquet.py::test_int96_that_no_unit_holds_is_refused",),
+    65: ("test_typed_parquet.py::test_whole_floats_are_written_as_integers_as_long_as_floats_tell_them_apart",),
+    66: ("test_typed_parquet.py::test_nan_is_no_value_but_a_number_that_is_wrong",),
+    67: ("test_typed_parquet.py::test_what_has_no_text_of_its_own_in_json",),
+    69: ("test_parsing.py::test_a_midnight_that_no_clock_shows_or_one_shows_twice_is_its_day",),
+    70: (
+        "test_time_formats.py::test_a_directive_is_read_back_or_refused",
+        "test_time_formats.py::test_what_cannot_work_is_refused_when_the_settings_are_read",
+    ),
+    71: ("test_time_formats.py::test_letters_that_say_utc_are_not_read_in_another_zone",),
+    72: ("test_time_formats.py::test_a_zone_beside_an_epoch_has_no_effect_and_is_refused",),
+    73: (
+        "test_nested_columns.py::test_epochs_in_microseconds_and_times_as_sql_engines_write_them",
+        "test_time_formats.py::test_of_several_formats_the_first_that_reads_a_value_counts",
+    ),
+    74: ("test_bad_inputs.py::test_74_an_object_or_a_list_is_no_value",),
+    75: (
+        "test_csv_dialects.py::test_quotes_escaped_by_a_backslash_are_read_and_cut_exactly",
+        "test_csv_dialects.py::test_a_lone_quote_in_a_file_without_quotes",
+        "test_csv_dialects.py::test_what_is_still_odd_is_still_refused",
+    ),
+    76: (
+        "test_csv_dialects.py::test_a_declared_text_is_no_value_in_any_column_of_events",
+        "test_csv_dialects.py::test_of_users_too_and_other_texts_are_as_they_were",
+    ),
+    77: (
+        "test_file_shapes.py::test_gzip_is_known_by_its_content_and_stays_gzip",
+        "test_file_shapes.py::test_a_name_that_says_gzip_over_plain_text_is_refused_with_the_remedy",
+        "test_file_shapes.py::test_a_name_that_says_zip_over_something_else_is_refused",
+    ),
+    78: (
+        "test_file_shapes.py::test_a_zip_archive_of_one_file_is_read_and_stays_one",
+        "test_file_shapes.py::test_any_other_zip_archive_is_refused_as_what_it_is",
+        "test_file_shapes.py::test_an_encrypted_archive_is_refused",
+    ),
+    79: ("test_file_shapes.py::test_what_is_no_text_is_called_by_its_name_before_encodings_are",),
+    80: (
+        "test_file_shapes.py::test_a_line_that_names_the_separator_is_no_header_and_stays",
+        "test_file_shapes.py::test_a_line_that_names_another_separator_is_refused",
+    ),
+    81: ("test_file_shapes.py::test_an_index_without_a_name_is_refused_with_the_writers_remedy",),
+    82: ("test_time_formats.py::test_an_encoding_that_is_none_is_refused",),
+    83: (
+        "test_unclaimed.py::test_days_outside_the_calendar",
+        "test_unclaimed.py::test_each_command_that_says_what_is_up_to_date_says_so",
+    ),
+    84: ("test_unclaimed.py::test_a_file_of_no_day_is_counted_and_named",),
+    85: ("test_unclaimed.py::test_a_calendar_that_is_yet_to_come_is_an_error",),
+    86: (
+        "test_landing_days.py::test_a_quiet_day_is_an_empty_day",
+        "test_landing_days.py::test_what_is_delivered_for_a_quiet_day_later_is_computed_as_if_it_had_been_there",
+    ),
+    87: ("test_land_dump.py::test_json_lines_stay_as_they_are_and_an_empty_day_is_one_blank_line",),
+    88: ("test_landing_days.py::test_with_it_each_folder_lands_on_the_day_on_which_it_was_complete",),
+    **dict.fromkeys((89, 90, 91), (f"test_declared_values.py::{PATHS}", f"test_declared_values.py::{READ}")),
+    **dict.fromkeys(range(92, 99), (f"test_declared_values.py::{READ}",)),
+    **dict.fromkeys(range(99, 102), (f"test_declared_values.py::{KEPT}",)),
+    125: (
+        "test_zones.py::test_checks_count_days_by_the_rules_that_the_tables_are_made_by",
+        "test_zones.py::test_a_time_in_every_zone_is_the_instant_that_the_zone_says",
+    ),
+    126: ("test_zones.py::test_a_zone_that_depends_on_the_machine_or_is_none_is_refused",),
+    127: ("test_readers.py::test_15_a_delimiter_that_cannot_be_one_is_refused",),
+    128: ("test_bad_inputs.py::test_128_what_is_said_of_columns_that_are_not_there_is_refused",),
+    129: (
+        "test_labels_kinds.py::test_at_risk_is_whose_last_event_was_a_start",
+        "test_labels_kinds.py::test_of_several_cancellations_the_first_counts",
+    ),
+    130: ("test_bad_inputs.py::test_130_a_signup_day_is_the_day_that_is_written",),
+    131: (
+        "test_labels_kinds.py::test_who_cancels_on_one_of_the_days_after_churns",
+        "test_labels_kinds.py::test_who_has_paid_through_one_of_the_days_after_is_at_risk_and_lapses_on_it",
     ),
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,6 +103,29 @@ FULL = {
     "marketing_source": "a",
 }
 
+LINE = json.dumps({"user_id": "7", "signup_date": "x", "plan": SECRET})
+
+
+def _tar(suffix: str) -> bytes:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w") as archive:
+        content = written(ROWS, "csv")
+        member = tarfile.TarInfo("users.csv")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return packed(sink.getvalue(), suffix)
+
+
+def _timestamps(unit: str) -> Content:
+    def content(_: str) -> bytes:
+        sink = io.BytesIO()
+        at = pa.array([1_767_571_200_000_000_001 if unit == "ns" else 1_767_571_200_000_000], pa.timestamp(unit))
+        pq.write_table(pa.table({"user_id": ["7"], "signup_date": at}), sink)
+        return sink.getvalue()
+
+    return content
+
+
 REFUSED: tuple[Refused, ...] = (
     Refused(2, "zero bytes", lambda _: b"", "is empty (zero bytes)"),
     Refused(8, "a quote never closed", _text(f'user_id,signup_date\n7,"{SECRET}\n8,x\n'), "never closed", CSVS),
@@ -127,6 +152,21 @@ REFUSED: tuple[Refused, ...] = (
     Refused(20, "optional missing, strict", _rows(ROW), "lacks optional is_paid", declared=STRICT),
     Refused(20, "optional missing, add_only", _rows(ROW), "lacks optional is_paid", declared=ADD_ONLY),
     Refused(21, "extra, strict", _rows(FULL | {"x": SECRET}), "outside the contract ('x')", declared=STRICT),
+    Refused(
+        103,
+        "rows that all end in a delimiter",
+        _text("user_id,signup_date\n" + f"7,{SECRET},\n" * 10),
+        "none with as many",
+        CSVS,
+    ),
+    Refused(106, "a comma behind each object", _text("", f"{LINE},\n{LINE},\n"), "its lines end in commas", JSONLS),
+    Refused(107, "objects on one line", _text("", f"{LINE}{LINE}\n"), "hold several objects", JSONLS),
+    Refused(107, "objects on one line, apart", _text("", f"{LINE} {LINE}\n"), "hold several objects", JSONLS),
+    Refused(108, "an array", _text("", f"[{LINE},{LINE}]"), "is one JSON array", JSONLS),
+    Refused(108, "an array over lines", _text("", f"\n [\n{LINE},\n{LINE}\n]\n"), "is one JSON array", JSONLS),
+    Refused(109, "indented", _text("", json.dumps(ROW, indent=2)), "stand on several lines", JSONLS),
+    Refused(120, "comment", _text(f"# a report\n# {SECRET}\n\nuser_id,signup_date\n7,x\n"), "lines of comment", CSVS),
+    Refused(124, "tar", _tar, "is a tar archive", TEXT_FORMATS),
     Refused(23, "a column twice", _twice, "twice", ("csv", "csv.gz", "parquet")),
 )
 
@@ -176,5 +216,52 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted(21, "extra, add_only", _rows(FULL | {"x": "1"}), ("7",), declared=ADD_ONLY),
     Accepted(21, "extra, flexible", _rows(FULL | {"x": "1"}), ("7",)),
     Accepted(22, "another order", _rows({"plan": "pro", "signup_date": "x", "user_id": "7"}), ("7",)),
+    Accepted(
+        *(102, "a delimiter at the end", _edited(lambda d: d.replace(b"\r\n", b"\n").replace(b"\n", b",\n"))),
+        formats=CSVS,
+        repairs={"header_name": 1},
+    ),
+    Accepted(
+        *(102, "many delimiters", _text("user_id,signup_date,,,\n7,x,,,\n8,x,,,\n")),
+        formats=CSVS,
+        repairs={"header_name": 3},
+    ),
+    Accepted(
+        *(103, "a delimiter at the end of some rows", _text("user_id,signup_date\n7,x\n8,x,\n")),
+        users=("7", None),
+        formats=CSVS,
+    ),
+    Accepted(
+        *(104, "names with characters without width", _rows({"\u200buser_id": "7", "signup_date\u2060 ": "x"})),
+        users=("7",),
+        repairs={"header_name": 2},
+    ),
+    Accepted(114, "timestamps without a zone", _timestamps("us"), ("7",), ("parquet",)),
+    Accepted(115, "timestamps of nanoseconds", _timestamps("ns"), ("7",), ("parquet",)),
+    Accepted(
+        *(116, "the header again", _text("user_id,signup_date\n7,x\nuser_id,signup_date\n8,x\n")),
+        users=("7", "user_id", "8"),
+        formats=CSVS,
+    ),
+    Accepted(
+        *(117, "two byte-order marks", _edited(lambda d: b"\xef\xbb\xbf" * 2 + d)),
+        formats=CSVS,
+        repairs={"byte_order_mark": 1},
+    ),
+    Accepted(
+        *(117, "byte-order marks", _edited(lambda d: b"\xef\xbb\xbf" + d.replace(b"\n{", b"\n\xef\xbb\xbf{"))),
+        formats=JSONLS,
+        repairs={"byte_order_mark": 1},
+    ),
+    Accepted(
+        *(118, "rows of delimiters", _text("user_id,signup_date\n7,x\n8,x\n,\n,\n")),
+        users=("7", "8", "", ""),
+        formats=CSVS,
+    ),
+    Accepted(
+        *(119, "dashes and a count", _text("user_id,signup_date\n-------,-----------\n7,x\n8,x\n(2 rows)\n")),
+        users=("-------", "7", "8", None),
+        formats=CSVS,
+    ),
     Accepted(24, "case and padding", _rows({" USER_ID ": "7", "Signup_Date": "x"}), ("7",), repairs={"header_name": 2}),
 )

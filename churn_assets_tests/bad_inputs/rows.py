@@ -37,6 +37,8 @@ class RowCase:
     kept: Mapping[str, Any] = field(default_factory=dict)
     repairs: Mapping[str, int] = field(default_factory=dict)
     declared: Mapping[str, Any] = field(default_factory=dict)
+    good: Row = field(default_factory=dict)
+    """How the good rows around differ from the usual ones."""
 
     def __str__(self) -> str:
         told = " ".join(f"{name}={value!r}" for name, value in self.rows[-1].items())
@@ -53,6 +55,9 @@ def _user(number: int, fate: str, row: Row, **of_case: Any) -> RowCase:
 
 HOSTILE = ("<script>alert(1)</script>", "=1+1", "+1", "-1", "@SUM(A1)", "'; DROP TABLE churn.clean_users; --")
 ROUND_TRIPS = ('say "hi", twice', "line\nbreak", "a,b;c\td", "🙂", "\u202e\u05e9\u05dc\u05d5\u05dd", "back\\slash")
+SCIENTIFIC = ("1.23457E+10", "1e5", "1E0")
+FOREIGN_FIGURES = ("١٢", "\uff11\uff12", "१२", "1_000", "+12", "²", "Ⅻ", "1,234", "0x10")
+SECONDS = {"event_time": "1767607200"}
 NO_IDS = ("12.7", "", "-1", "0", "x1", "9223372036854775808")
 
 ROW_CASES: tuple[RowCase, ...] = (
@@ -122,5 +127,32 @@ ROW_CASES: tuple[RowCase, ...] = (
     *(
         _user(56, "accepted", {"marketing_source": text.lower()}, kept={"marketing_source": text.lower()})
         for text in HOSTILE
+    ),
+    *(_event(68, f"bad_{name}", {name: text}) for name in ("event_id", "user_id") for text in SCIENTIFIC),
+    *(_user(68, "bad_user_id", {"user_id": text}) for text in SCIENTIFIC),
+    *(
+        _event(105, "accepted", {"event_type": text}, kept={"event_type": "login"}, repairs={"text_normalised": 1})
+        for text in ("login\u200b", "\ufefflogin", " \u2060Login\u200b ")
+    ),
+    _user(105, "accepted", {"plan": "pro\u200b"}, kept={"plan": "pro"}, repairs={"plan": 1}),
+    *(_event(110, "bad_event_id", {"event_id": text}) for text in ("7.40245381351497E+17", "7.4e17")),
+    _user(110, "bad_user_id", {"user_id": "4.79386E+17"}),
+    _event(111, "accepted", {"event_id": "740245381351497730"}, kept={"event_id": 740245381351497730}),
+    _user(111, "accepted", {"user_id": "9007199254740993"}, kept={"user_id": 9007199254740993}),
+    *(
+        _event(112, "bad_event_time", {"event_time": text})
+        for text in ("10:00:00", "2026-01-05:51:10.022", "2026-01", "2026-01-05T", "T10:00")
+    ),
+    *(
+        _event(113, "bad_event_time", {"event_time": f"2026-01-05T10:00:00{zone}"})
+        for zone in (" America/New_York", "[Europe/Berlin]", "+01:00[Europe/Berlin]", " PST", " CEST")
+    ),
+    *(_user(121, "bad_signup_date", {"signup_date": text}) for text in ("45352", "45352.0", "44927.5")),
+    *(_event(121, "bad_event_time", {"event_time": text}) for text in ("46027", "46027.4166666667")),
+    *(_event(122, "bad_event_id", {"event_id": text}) for text in FOREIGN_FIGURES),
+    *(_user(122, "bad_user_id", {"user_id": text}) for text in FOREIGN_FIGURES),
+    *(
+        _event(123, "accepted", {"event_time": text}, declared={"timestamp_format": "epoch_s"}, good=SECONDS)
+        for text in ("1.7676072E9", "1767607200.0", "1767607200.000000")
     ),
 )
