@@ -82,7 +82,7 @@ bench: $(READY) ## How long it takes and how much memory, here
 	PYTHONPATH="$(CURDIR)/.ci" $(BIN)/python -m bench
 
 .PHONY: fuzz
-fuzz: $(READY) ## Damaged files for the readers, MINUTES long from case SEED on; exit code 1 where one is mistaken
+fuzz: $(READY) ## Damaged files, files of random types and random settings, MINUTES long from case SEED on; exit code 1 where one is mistaken
 	$(BIN)/python -m churn_assets_tests.fuzz $(MINUTES) $(SEED)
 
 .PHONY: docs

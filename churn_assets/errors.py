@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 
 class ChurnError(Exception):
-    """Something a person can put right. The message is one clear sentence and never quotes a value of a row."""
+    """Something a person can put right. The message is one clear sentence and never quotes a value of a row. What a terminal would not
+    show of it is escaped: a name from a file or a setting may hold anything.
+    """
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*(_printable(word) if isinstance(word, str) else word for word in words))
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 class RefusedFile(ChurnError):

@@ -199,7 +199,7 @@ class Settings(BaseSettings):
         """What the product has. Raises ChurnError where a declaration cannot be right."""
         more = {table: entries for table in TABLES if (entries := getattr(self, table))}
         product = read_product(self.product, self.data_dir, more, users_are=self.users_are)
-        return _with_given_values(product, self.sources.users.model_extra or {})
+        return _with_given_values(product, self.sources.users.model_extra or {}, self.data_dir / SETTINGS_FILE)
 
     def unknown_names(self) -> Iterator[str]:
         """A sentence for each name under `[labels]` that the product does not have. Raises ChurnError as `declaration` does."""
@@ -278,13 +278,15 @@ class Settings(BaseSettings):
         return self.data_dir / "data_docs"
 
 
-def _with_given_values(product: Product, given: dict[str, Any]) -> Product:
+def _with_given_values(product: Product, given: dict[str, Any], place: Path) -> Product:
     """The product with the labels that a deployment gives its attributes under `[sources.users]`."""
     by_setting = {entry.values_setting: entry for entry in product.attributes if entry.values_setting}
     replaced: dict[str, Attribute] = {}
     for key, values in given.items():
         if key not in by_setting:
-            raise ChurnError(f"[sources.users] has the unknown key '{key}'; see docs/settings.md for the keys.")
+            raise ChurnError(
+                f"{place}: [sources.users] has the unknown key '{key}'; see docs/settings.md for the keys."
+            )
         texts = (
             json.loads(values)
             if isinstance(values, str) and values.startswith("[")
@@ -293,7 +295,7 @@ def _with_given_values(product: Product, given: dict[str, Any]) -> Product:
             else values
         )
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-            raise ChurnError(f"[sources.users] {key} must be a list of texts.")
+            raise ChurnError(f"{place}: [sources.users] {key} must be a list of texts.")
         entry = by_setting[key]
         replaced[entry.name] = entry.model_copy(update={"values": tuple(texts)})
     if not replaced:

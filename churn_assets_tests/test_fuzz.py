@@ -1,7 +1,12 @@
-"""Damaged files: read or refused, never a crash, a lost row, or a row made of two. `make fuzz` goes on from here."""
+"""Damaged files, files of random types, random settings: read or refused, never a crash, a lost row, a row made of two, or another value.
+`make fuzz` goes on from here.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,9 +17,12 @@ from hypothesis import strategies as st
 
 from churn_assets.landing import LandedFile
 from churn_assets_tests.fuzz import cases
+from churn_assets_tests.fuzz.attempts import attempt, kind_of
 from churn_assets_tests.fuzz.campaign import campaign
 from churn_assets_tests.fuzz.cases import Case, case, judge
+from churn_assets_tests.fuzz.configured import judge_settings, settings_case
 from churn_assets_tests.fuzz.files import COLUMNS, numbered_rows, rows_named, text_of, token
+from churn_assets_tests.fuzz.typed import judge_typed, kinds, typed_case
 from sizes import examples
 
 BOUNDED = settings(
@@ -29,6 +37,39 @@ BOUNDED = settings(
 @given(st.integers(0, 2**32))
 def test_a_damaged_file_is_refused_or_read_without_losing_or_mixing_rows(tmp_path: Path, number: int) -> None:
     judge(case(number), tmp_path / "landing")
+
+
+@BOUNDED
+@given(st.integers(0, 2**32))
+def test_a_parquet_file_of_any_types_says_what_its_values_are_or_is_refused_by_name(
+    tmp_path: Path, number: int
+) -> None:
+    judge_typed(typed_case(number), tmp_path)
+
+
+@BOUNDED
+@given(st.integers(0, 2**32))
+def test_settings_are_refused_in_a_sentence_or_all_that_is_made_of_them_works(tmp_path: Path, number: int) -> None:
+    judge_settings(settings_case(number), tmp_path)
+
+
+def test_types_and_settings_come_to_both_ends(tmp_path: Path) -> None:
+    outcomes = Counter(attempt(number, tmp_path) for number in range(200) if kind_of(number) != "damaged")
+    assert {"typed read", "typed refused", "settings usable", "settings refused"} == set(outcomes)
+    assert min(outcomes.values()) >= 4
+    assert len({field.type for number in range(100) for field in typed_case(number).table.schema}) >= len(kinds()) - 2
+
+
+@pytest.mark.parametrize("number", [19, 58])
+def test_texts_as_views_can_be_erased_and_landed_too(tmp_path: Path, number: int) -> None:
+    """Arrow takes no rows of them, and an erasure failed."""
+    assert judge_typed(typed_case(number), tmp_path) == "read"
+
+
+@pytest.mark.parametrize("number", [62, 675, 876])
+def test_what_was_wrong_with_refusals_of_settings_stays_mended(tmp_path: Path, number: int) -> None:
+    """No name of the file; characters that a terminal does not show."""
+    assert judge_settings(settings_case(number), tmp_path) == "refused"
 
 
 @pytest.mark.parametrize("number", [1000484, 1000812, 2002184, 3000948, 4010792, 4015868])
@@ -119,3 +160,18 @@ def test_the_campaign_prints_its_seed_and_goes_on_after_a_finding(
     said = capsys.readouterr().out
     assert "seed 0" in said and "FOUND case 12" in said and "19 cases, 0 to 19" in said
     assert [path.name.split(".")[0] for path in (tmp_path / ".fuzz").iterdir()] == ["12"]
+
+
+def test_the_campaign_runs_as_make_fuzz_starts_it() -> None:
+    root = Path(__file__).parents[1]
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-m", "churn_assets_tests.fuzz", "0.02", "5"],
+        cwd=root,
+        env=kept,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0 and "0 findings" in done.stdout, done.stdout + done.stderr

@@ -56,7 +56,8 @@ def read_csv(delivery: Delivery, data: bytes, binder: Binder) -> ReadRows:
         table, malformed = parse(data, delimiter, columns_at_most, quotes=bool(quote))
     except pa.ArrowInvalid:
         raise delivery.refused("cannot be read as CSV; check its delimiter and quotes") from None
-    table, dropped = _without_empty_end(table)
+    # Of a header alone that ends so, nobody can say what its rows are like.
+    table, dropped = _without_empty_end(table) if table.num_rows > 1 or not malformed else (table, 0)
     matches = [binder.match(str(column[0].as_py())) for column in table.columns]
     advice = (
         f"check that its first line is a header and that {delimiter!r}, the declared delimiter, separates its columns"

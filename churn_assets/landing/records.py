@@ -131,7 +131,7 @@ class _ParquetRows:
     delivery: Delivery
 
     def take(self, order: Order) -> _ParquetRows:
-        return replace(self, table=self.table.take(pa.array(order)))
+        return replace(self, table=_taken(self.table, order))
 
     def only(self, kept: Kept) -> bytes:
         rows = self.take(np.flatnonzero(kept))
@@ -150,6 +150,18 @@ class _ParquetRows:
                 "cannot be written again with equal types and values, so it was left as it is; deliver it in another format"
             )
         return content.to_pybytes()
+
+
+def _taken(table: pa.Table, order: Order) -> pa.Table:
+    """The rows of the table in that order. Arrow takes no rows of views of texts, alone or inside of others, so these are built anew."""
+    columns = []
+    for column in table.columns:
+        try:
+            columns.append(column.take(pa.array(order)))
+        except pa.ArrowNotImplementedError:
+            values = column.to_pylist()
+            columns.append(pa.chunked_array([pa.array([values[at] for at in order], column.type)], column.type))
+    return pa.Table.from_arrays(columns, schema=table.schema)
 
 
 def same_rows(one: pa.Table, other: pa.Table) -> bool:

@@ -14,7 +14,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from churn_assets_tests.fuzz.cases import case, judge
+from churn_assets_tests.fuzz.attempts import attempt, material
 
 FINDINGS = Path(".fuzz")
 CASE_SECONDS = 30
@@ -32,9 +32,9 @@ def campaign(minutes: float, seed: int) -> int:
         if finding:
             found += 1
             FINDINGS.mkdir(exist_ok=True)
-            one = case(number)
-            (FINDINGS / f"{number}.{one.suffix}").write_bytes(one.data)
-            print(f"FOUND case {number} ({one.suffix}, {', '.join(one.damage)}): {finding}", flush=True)
+            suffix, content, what = material(number)
+            (FINDINGS / f"{number}.{suffix}").write_bytes(content)
+            print(f"FOUND case {number} ({suffix}, {what}): {finding}", flush=True)
             number += 1
     told_of = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
     print(f"{sum(outcomes.values()):,} cases, {seed} to {number - 1}: {told_of}; {found} findings.")
@@ -73,6 +73,6 @@ def _work(first: int, tell: mp.connection.Connection) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(first, first + BATCH):
             try:
-                tell.send((judge(case(number), Path(folder) / "landing"), None))
+                tell.send((attempt(number, Path(folder)), None))
             except Exception:
                 tell.send(("", traceback.format_exc(limit=-3)))

@@ -22,9 +22,9 @@ from churn_assets.landing.dump import land_dump
 from churn_assets.settings import Settings, Sources, UsersSettings
 from churn_assets.transforms import CleaningRules, clean_users
 from churn_assets_tests.delivered import raw_frame
+from churn_assets_tests.e_learning import PRODUCT, SOURCE_COLUMNS
 from churn_assets_tests.fuzz.files import SUFFIXES, Row, numbered_rows, packed, parquet_of, rows_named, text_of
 from churn_assets_tests.fuzz.mutations import OF_ONE_BYTE, OTHERS, Mutation
-from e_learning import PRODUCT, SOURCE_COLUMNS
 
 DAY = date(2026, 1, 1)
 DUMPED_EACH = 4
@@ -148,7 +148,7 @@ def same_as_json(rows: list[dict[str, Any]], data: bytes) -> None:
     assert len(rows) == len(lines), "other rows than lines"
     for row, line in zip(rows, lines, strict=True):
         if row["read_error"] is None:
-            told = [value for value in json.loads(line).values() if isinstance(value, str)]
+            told = [value for value in json.loads(line.removeprefix("\ufeff")).values() if isinstance(value, str)]
             assert not Counter(told) - Counter(whole_row(row).values()), "other fields than the json module's"
 
 
