@@ -15,7 +15,7 @@ from churn_assets.checks.invariants import admitted
 from churn_assets.checks.verdict import EVERY_DAY, IF_RIGHT, WHY, Check, Stored, Verdict
 from churn_assets.settings import Settings, SourceName
 
-FEWEST_ROWS = 50
+FEWEST_ROWS = 21
 """Rejected or unmatched, of a day: fewer are a handful."""
 FROM_BEFORE = frozenset({"too_late", "bad_event_time", "bad_signup_date", "bad_valid_from", "malformed_row"})
 """Reasons of rows that `land` puts on the calendar's first day: those from before it, and those of no day at all."""

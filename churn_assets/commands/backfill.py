@@ -12,7 +12,6 @@ import click
 from churn_assets.commands.display import (
     console,
     run_planned,
-    show_intake,
     show_reasons,
     show_report,
     show_unclaimed,
@@ -77,8 +76,7 @@ def bring_up_to_date(
     if not todo.works and report.succeeded and not report.training_set:
         console.print(f"Everything is up to date, {days}.")
     else:
-        show_report(report)
-        show_intake(intakes(deployment, report.run_ids))
+        show_report(report, intakes(deployment, report.run_ids))
     if todo.training_set and report.succeeded and (few := too_few_days(deployment)):
         console.print(f"No training set yet. {few}", soft_wrap=True)
     show_unclaimed(deployment)

@@ -97,9 +97,10 @@ def shortened(sentences: Sequence[str], most: int = 10) -> list[str]:
     return [*sentences[:most], *([f"... and {rest} more like these."] if rest > 0 else [])]
 
 
-def show_report(report: Report) -> None:
-    """What was computed, which checks failed, and on standard error each failure."""
+def show_report(report: Report, intakes: Sequence[Intake] = ()) -> None:
+    """What was computed and taken in, which checks failed, and on standard error each failure."""
     console.print(f"{report.partitions:,} partitions computed.")
+    show_intake(intakes)
     if report.training_set:
         console.print(f"Training set {report.training_set} made.")
     for name, days in report.warnings.most_common():
