@@ -103,3 +103,10 @@ def test_telemetry_is_off(tmp_path: Path) -> None:
 def test_a_partition_that_is_none_is_refused(landed: Path, key: str) -> None:
     assert materialize(landed, "--select", "raw_users", "--partition", key).returncode != 0
     assert not (landed / "warehouse.duckdb").exists()
+
+
+def test_a_range_that_ends_before_it_starts_is_refused_in_a_sentence_of_ours(landed: Path) -> None:
+    done = materialize(landed, "--select", "raw_users,users_files", "--partition-range", f"{day(5)}...{day(3)}")
+    assert done.returncode != 0
+    assert f"The partition range {day(5)}...{day(3)} ends before it starts; swap its days." in done.stdout + done.stderr
+    assert not (landed / "warehouse.duckdb").exists()

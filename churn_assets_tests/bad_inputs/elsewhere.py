@@ -141,4 +141,33 @@ PROVEN: Mapping[int, tuple[str, ...]] = {
         "test_labels_kinds.py::test_who_cancels_on_one_of_the_days_after_churns",
         "test_labels_kinds.py::test_who_has_paid_through_one_of_the_days_after_is_at_risk_and_lapses_on_it",
     ),
+    132: (
+        "test_shares.py::test_a_day_of_which_most_is_rejected_is_stopped",
+        "test_shares.py::test_a_wrong_id_type_stops_a_backfill_which_says_so_and_goes_on_once_it_is_set",
+    ),
+    133: ("test_checks.py::test_what_waits_for_a_table_whose_check_fails_is_not_computed_by_a_second_try",),
+    134: (
+        "test_user_days.py::test_what_a_dump_says_of_users_is_not_known_before_its_day",
+        "test_product_tables.py::test_before_they_are_known_attributes_are_missing_and_all_else_is_as_it_was",
+        "test_land_dump.py::test_attributes_that_nothing_dates_are_named_until_the_settings_say_when_they_were_known",
+    ),
+    135: ("test_land_dump.py::test_users_with_several_rows_that_differ_are_counted",),
+    136: ("test_lacking_columns.py::test_what_a_source_lacks_warns_until_it_says_so",),
+    137: ("test_graph.py::test_refused_files_are_all_named_and_every_other_day_is_published",),
+    138: ("test_graph.py::test_each_table_of_a_step_can_be_asked_for_alone_and_all_are_computed",),
+    139: (
+        "test_dagster_command.py::test_a_range_that_ends_before_it_starts_is_refused_in_a_sentence_of_ours",
+        "test_cli.py::test_days_out_of_the_calendar_are_refused",
+    ),
+    140: ("test_every_command.py::test_a_command_while_another_process_holds_the_warehouse",),
+    141: ("test_dagster_home.py::test_what_is_no_folder_is_refused_before_anything_is_made",),
+    142: ("test_features_as_of.py::test_what_cannot_be_looked_up_is_refused_without_quoting_it",),
+    143: ("test_features_as_of.py::test_unsettled_it_is_null_where_a_row_landed_after_the_instant",),
+    144: (
+        "test_typed_parquet.py::test_an_erasure_finds_an_id_of_any_type",
+        "test_typed_parquet.py::test_an_erasure_finds_an_id_that_cleaning_does_not_take_for_one",
+        "test_unclaimed.py::test_an_erasure_looks_into_what_no_run_reads",
+        "test_unclaimed.py::test_what_it_is_undecided_about_it_names_and_fails",
+    ),
+    145: ("test_fuzz.py::test_texts_as_views_can_be_erased_and_landed_too",),
 }
