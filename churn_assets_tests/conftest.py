@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ["COLUMNS"] = "200"  # read when the package's console is made
 import worlds
 from sizes import examples
 
