@@ -14,7 +14,7 @@ from rich.table import Table
 from bench.features import one_day_of_features
 from bench.learning import landing_to_training_set
 from bench.measure import GIBIBYTE, Benchmark, Result, Taken, compare
-from bench.next_day import next_day, next_day_of_everything
+from bench.next_day import next_day, next_day_of_everything, nothing_to_do
 from bench.store import REFERENCE, Store
 from bench.tables import against_sql, against_textbook
 from bench.whole_calendar import one_day, whole_calendar
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
     "textbook": against_textbook,
     "next-day": next_day,
     "next-day-all": next_day_of_everything,
+    "nothing": nothing_to_do,
     "features": one_day_of_features,
     "wide": wide_declaration,
     "wide-days": wide_user_days,

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from bench.measure import Benchmark, Command
 from bench.store import DAYS, Store, churn_assets, copied, nth_day
+from churn_assets.checks.memory import FILE
 
 USERS = 100_000
+QUIET_USERS = 20_000
 EARLY_DAY = 10
 FULL_WINDOWS_DAY = 121
 """From then on each window reaches as far back as it ever does: 90 days of features, a horizon of labels before those."""
@@ -21,6 +23,27 @@ def next_day(store: Store) -> Benchmark:
 def next_day_of_everything(store: Store) -> Benchmark:
     """Every table. Features and labels read up to 120 days: against a day that has those, too."""
     return _one_more(store, "next-day-all", FULL_WINDOWS_DAY, "every table")
+
+
+def nothing_to_do(store: Store) -> Benchmark:
+    """A backfill of days that are up to date: against one that must hold all of them against the blocking checks again."""
+    users = store.users(QUIET_USERS)
+    done = store.backfilled(store.steady_world(users, DAYS), 1, DAYS)
+
+    def again(folder: Path, *, forgotten: bool) -> Command:
+        data = copied(done, folder / "data")
+        if forgotten:
+            (data / FILE).unlink()
+        return Command((*churn_assets(data), "backfill", nth_day(1), nth_day(DAYS)))
+
+    return Benchmark(
+        name="nothing",
+        work=f"nothing to do on {DAYS} days, {users:,} users: churn-assets backfill",
+        against="the same where no verdict is remembered",
+        ours=lambda folder: again(folder, forgotten=False),
+        theirs=lambda folder: again(folder, forgotten=True),
+        at_most=0.6,
+    )
 
 
 def _one_more(store: Store, name: str, early_day: int, what: str, *selected: str) -> Benchmark:
