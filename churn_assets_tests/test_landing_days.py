@@ -21,6 +21,7 @@ from worlds import (
     SHORT_LABELS,
     bring_back,
     day,
+    days,
     deliver,
     deployment_of,
     differing,
@@ -90,6 +91,20 @@ def test_what_is_delivered_for_a_quiet_day_later_is_computed_as_if_it_had_been_t
     run_plainly(quiet)
     write_settings(quiet)
     assert not differing(hashes(quiet), expected)  # type: ignore[arg-type]
+
+
+def test_a_day_whose_files_are_gone_is_no_quiet_day(quiet: Path) -> None:
+    """A landing that is not mounted would empty every table."""
+    run_plainly(quiet)
+    published = hashes(quiet)
+    withdraw(quiet, day(3))
+    (quiet / "landing").rename(quiet / "elsewhere")
+    todo = planned(deployment_of(quiet))
+    gone = [sentence for sentence in todo.impossible if "and its rows are published: its files are gone" in sentence]
+    days_gone = {f"No events were delivered for {day(n)}" for n in range(1, 12) if n not in (4, 5)}
+    assert days_gone <= {sentence.split(",")[0] for sentence in gone} and not todo.works
+    report = run_with_dagster(quiet, days(3), force=True)
+    assert not report.succeeded and not differing(hashes(quiet), published)
 
 
 def test_of_a_source_that_is_not_quiet_a_day_without_a_file_is_yet_to_be_delivered(quiet: Path) -> None:

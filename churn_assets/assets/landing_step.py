@@ -25,7 +25,7 @@ from churn_assets.landing.erased import Erased
 from churn_assets.landing.folder import Deliveries, day_digest
 from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
-from churn_assets.warehouse import Publication
+from churn_assets.warehouse import Ledger, Publication
 from churn_assets.warehouse.arrivals import LandedFiles
 from churn_assets.warehouse.definitions import Definition
 from churn_assets.warehouse.file_notes import drifted_columns
@@ -79,8 +79,16 @@ class LandingStep:
     def outputs(self) -> tuple[str, ...]:
         return (self.name, f"{self.source}_files")
 
-    def deliveries(self, deployment: Deployment) -> Deliveries:
-        return Deliveries.of(deployment.settings, self.source)
+    def deliveries(self, deployment: Deployment, ledger: Ledger | None = None) -> Deliveries:
+        """The landing days of the source. `ledger`: what is published, where that is known already."""
+        settings = deployment.settings
+        if settings.source(self.source).quiet_days != "empty":
+            return Deliveries.of(settings, self.source)
+        if ledger is None and settings.warehouse_path.exists():
+            with deployment.warehouse.reading() as connection:
+                ledger = Ledger.read(connection, [self.name])
+        published = ledger.of(self.name) if ledger else {}
+        return Deliveries.of(settings, self.source, (day for day, entry in published.items() if entry.rows))
 
     def code_version(self, deployment: Deployment) -> str:
         tables = [deployment.contracts[name] for name in self.outputs]
@@ -101,12 +109,13 @@ class LandingStep:
         version, defined = self.code_version(deployment), self.defined(deployment)
         notes: list[pd.DataFrame] = []
         digests: dict[date, Mapping[str, str]] = {}
+        deliveries = self.deliveries(deployment)
 
         def landed_rows(block: DayRange) -> pd.DataFrame:
             landed: list[_Landed] = []
             for day in block:
                 try:
-                    today = list(self._read_day(deployment, day))
+                    today = list(self._read_day(deployment, deliveries, day))
                 except RefusedFile as refused:
                     every = chain.from_iterable(self.refusals(deployment, days).values())
                     raise RefusedFile(" ".join(every) or str(refused)) from None
@@ -118,7 +127,7 @@ class LandingStep:
         def input_hashes(_: duckdb.DuckDBPyConnection) -> Mapping[date, str]:
             return {day: day_digest(files) for day, files in digests.items()}
 
-        blocks = (partial(landed_rows, block) for block in self._blocks(deployment, days))
+        blocks = (partial(landed_rows, block) for block in self._blocks(deployment, deliveries, days))
         read = LandedFiles(self.source, lambda: digests)
 
         def published(contract: Contract, rows: Iterable[Any], **more: Any) -> Publication:
@@ -136,7 +145,8 @@ class LandingStep:
 
     def read(self, deployment: Deployment, days: Iterable[date]) -> pd.DataFrame:
         """What `raw_*` would hold of these days were they published now. Raises RefusedFile."""
-        landed = [one for day in days for one in self._read_day(deployment, day)]
+        deliveries = self.deliveries(deployment)
+        landed = [one for day in days for one in self._read_day(deployment, deliveries, day)]
         return _stacked(deployment.contracts[self.name], landed)
 
     def refusals(self, deployment: Deployment, days: DayRange) -> dict[date, list[str]]:
@@ -156,9 +166,9 @@ class LandingStep:
                     found.setdefault(day, []).append(str(refused))
         return found
 
-    def _read_day(self, deployment: Deployment, day: date) -> Iterator[_Landed]:
+    def _read_day(self, deployment: Deployment, deliveries: Deliveries, day: date) -> Iterator[_Landed]:
         landing_dir, read = deployment.settings.landing_dir, self._reader(deployment)
-        for path in self.deliveries(deployment).files(day):
+        for path in deliveries.files(day):
             yield _Landed(day, path.relative_to(landing_dir).as_posix(), read(path))
 
     def _reader(self, deployment: Deployment) -> Callable[[Path], LandedFile]:
@@ -173,8 +183,7 @@ class LandingStep:
             erased=Erased.of(settings),
         )
 
-    def _blocks(self, deployment: Deployment, days: DayRange) -> Iterator[DayRange]:
-        deliveries = self.deliveries(deployment)
+    def _blocks(self, deployment: Deployment, deliveries: Deliveries, days: DayRange) -> Iterator[DayRange]:
         sizes = [sum(path.stat().st_size for path in deliveries.files(day)) // BYTES_PER_ROW for day in days]
         yield from chunks(days, deployment.settings.block_rows, RowCounts(days.first, sizes))
 

@@ -84,7 +84,7 @@ def plan(
     moment ago; published partitions that have one in their window are looked at too. `refused` are landing days with files that
     cannot be read, and sentences about them: they are as if nothing was delivered.
     """
-    undelivered = _undelivered(deployment, steps, asked)
+    undelivered = _undelivered(deployment, steps, ledger, asked)
     if late_only:
         undelivered = [(day, sentence) for day, sentence in undelivered if _landed(steps, ledger, day)]
     undelivered += [(day, sentence) for day, sentences in refused.items() for sentence in sentences]
@@ -149,12 +149,14 @@ def _landed(steps: Sequence[AnyStep], ledger: Ledger, day: date) -> bool:
     return all(day in ledger.of(step.name) for step in steps if isinstance(step, LandingStep))
 
 
-def _undelivered(deployment: Deployment, steps: Sequence[AnyStep], asked: Collection[date]) -> list[tuple[date, str]]:
+def _undelivered(
+    deployment: Deployment, steps: Sequence[AnyStep], ledger: Ledger, asked: Collection[date]
+) -> list[tuple[date, str]]:
     return [
-        (day, f"No {step.source} were delivered for {day}: looked for a file in {deliveries.folder(day)}.")
+        (day, f"{deliveries.lacking(day)}.")
         for step in steps
         if isinstance(step, LandingStep)
-        for deliveries in [step.deliveries(deployment)]
+        for deliveries in [step.deliveries(deployment, ledger)]
         for day in sorted(asked)
         if not deliveries.is_complete(day)
     ]

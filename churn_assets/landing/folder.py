@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -49,12 +49,14 @@ class Deliveries:
     """The folder of a day is complete so many days later in the business zone: that is its landing day."""
     is_quiet: bool = False
     """Whether a day without a file is an empty day, and not one that is yet to be delivered."""
+    had_rows: frozenset[date] = frozenset()
+    """Days of which rows are published: without a file they are no empty days, but days whose files are gone."""
 
     @classmethod
-    def of(cls, settings: Settings, source: SourceName) -> Deliveries:
+    def of(cls, settings: Settings, source: SourceName, had_rows: Iterable[date] = ()) -> Deliveries:
         own = settings.source(source)
         lag = 0 if own.landing_timezone is None else days_behind(own.landing_timezone, settings.timezone)
-        return cls(settings.landing_dir, source, lag, own.quiet_days == "empty")
+        return cls(settings.landing_dir, source, lag, own.quiet_days == "empty", frozenset(had_rows))
 
     def folder(self, day: date) -> Path:
         """The folder of a landing day."""
@@ -77,19 +79,26 @@ class Deliveries:
             files = sorted(path for path in folder.iterdir() if not is_marker(path.name))
         except OSError:
             files = []
-        if not files and not self.is_quiet:
+        if not files and not self._may_be_empty(day):
             raise RefusedFile(
-                f"No {self.source} were delivered for {day}: looked for a file in {folder}; an empty day is a file with a header "
-                "and no rows (of JSON Lines: with an empty line)."
+                f"{self.lacking(day)}; an empty day is a file with a header and no rows (of JSON Lines: with an empty line)."
             )
         return files
+
+    def lacking(self, day: date) -> str:
+        """What to say of a day without a file, but for the remedy."""
+        gone = ", and its rows are published: its files are gone" if self.is_quiet else ""
+        return f"No {self.source} were delivered for {day}{gone}: looked for a file in {self.folder(day)}"
+
+    def _may_be_empty(self, day: date) -> bool:
+        return self.is_quiet and day not in self.had_rows
 
     def has_files(self, day: date) -> bool:
         return has_delivery(self.folder(day))
 
     def is_complete(self, day: date) -> bool:
         """Whether the day can be read: it has files, or needs none."""
-        return self.is_quiet or self.has_files(day)
+        return self._may_be_empty(day) or self.has_files(day)
 
     def digests(self, day: date) -> dict[str, str]:
         """The digest of each file that lies there now, by name; empty where nothing does.
