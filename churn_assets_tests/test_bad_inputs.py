@@ -134,8 +134,8 @@ def test_a_row_between_two_good_ones(tmp_path: Path, one: RowCase, suffix: str) 
     assert (counts["rows_quarantined"], counts["rows_duplicate"]) == (len(rejected), fates.count("duplicate"))
     assert json.loads(counts["repairs"]) == one.repairs
     if one.kept:
-        told = accepted[1 + 1 + one.fates.index("accepted")]
-        shown = {name: value.isoformat() if isinstance(value, date) else value for name, value in told.items()}
+        kept = accepted[1 + 1 + one.fates.index("accepted")]
+        shown = {name: value.isoformat() if isinstance(value, date) else value for name, value in kept.items()}
         assert {name: shown[name] for name in one.kept} == one.kept
 
 
@@ -222,8 +222,10 @@ def test_12_several_files_of_several_formats_are_one_day(tmp_path: Path) -> None
     run_plainly(data)
     accepted = query(data, "SELECT event_id FROM churn.clean_events ORDER BY 1")
     assert accepted == [(1,), (2,), (3,), (4,), (5,), (100,)]
-    told = "SELECT count(*), sum(rows_read), sum(rows_accepted), sum(rows_quarantined) FROM churn.events_reconciliation"
-    assert query(data, told) == [(6, 11, 6, 5)], "event 100 came six times, five of them with another payload"
+    counted = (
+        "SELECT count(*), sum(rows_read), sum(rows_accepted), sum(rows_quarantined) FROM churn.events_reconciliation"
+    )
+    assert query(data, counted) == [(6, 11, 6, 5)], "event 100 came six times, five of them with another payload"
 
 
 def test_16_a_file_delivered_again_under_another_name_changes_no_content(

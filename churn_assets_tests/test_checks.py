@@ -98,7 +98,7 @@ WARNING = {
 
 
 def named(name: str, settings: Settings | None = None) -> Check:
-    found = {f"{check.table}.{check.name}": check for check in all_checks(settings or Settings())}
+    found = {check.qualified_name: check for check in all_checks(settings or Settings())}
     return found[name]
 
 
@@ -114,7 +114,7 @@ def red_days(data: Path, name: str, asked: DayRange = CALENDAR) -> list[date]:
 
 
 def test_each_check_is_blocking_or_warning_on_purpose() -> None:
-    flags = {f"{check.table}.{check.name}": check.blocking for check in all_checks(Settings())}
+    flags = {check.qualified_name: check.blocking for check in all_checks(Settings())}
     assert {name for name, blocking in flags.items() if blocking} == BLOCKING
     assert {name for name, blocking in flags.items() if not blocking} == WARNING
 
@@ -176,10 +176,10 @@ def label_of(assignments: str) -> str:
 
 
 def invented(source: str, assignments: str) -> str:
-    """What is told of a file, on a day that has no such file."""
+    """What is noted of a file, on a day that has no such file."""
     values = ", ".join(" AS ".join(reversed(part.split(" = "))) for part in assignments.split(", "))
-    told = f"SELECT * REPLACE ({DAY4} AS landing_date, {values}) FROM churn.{source}_reconciliation LIMIT 1"
-    return f"INSERT INTO churn.{source}_reconciliation {told}"
+    rows = f"SELECT * REPLACE ({DAY4} AS landing_date, {values}) FROM churn.{source}_reconciliation LIMIT 1"
+    return f"INSERT INTO churn.{source}_reconciliation {rows}"
 
 
 SWAPPED = f"""UPDATE churn.user_features SET total_events_30d = total_events_30d + CASE user_id WHEN 1 THEN 1 ELSE -1 END

@@ -28,6 +28,7 @@ from worlds import (
     deliver,
     differing,
     hashes,
+    held_elsewhere,
     query,
     tamper,
     write_settings,
@@ -243,19 +244,9 @@ def test_a_refused_file_is_named_and_what_is_published_stays(computed: Path, exp
 def test_a_warehouse_held_by_another_process_is_waited_for_and_then_named(computed: Path) -> None:
     write_settings(computed, lock_timeout_seconds=1)
     deliver(computed, "events", day(6), ODD_EVENTS, name="odd2.csv")
-    path = computed / "warehouse.duckdb"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", f"import duckdb; c = duckdb.connect({str(path)!r}); print('held', flush=True); input()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert holder.stdout and holder.stdout.readline() == "held\n"
+    with held_elsewhere(computed / "warehouse.duckdb"):
         assert "held elsewhere" in said(churn(computed, "verify"))
         assert "held elsewhere" in said(churn(computed, "backfill"))
-    finally:
-        holder.communicate("\n", timeout=30)
     assert churn(computed, "verify").returncode == 0
 
 
@@ -364,10 +355,10 @@ def test_a_table_of_another_contract_is_changed_in_place(computed: Path) -> None
 
 def test_status_and_backfill_say_in_words_what_a_change_makes_out_of_date(computed: Path) -> None:
     write_settings(computed, labels="[labels]\nat_risk_days = 3\nhorizon_days = 5\n")
-    told = "churn_labels: 12 partitions, new definition: churned_5d added, churned_4d dropped, all others changed"
-    assert told in churn(computed, "status").stdout
+    reason = "churn_labels: 12 partitions, new definition: churned_5d added, churned_4d dropped, all others changed"
+    assert reason in churn(computed, "status").stdout
     done = churn(computed, "backfill")
-    assert done.returncode == 0 and told in done.stdout
+    assert done.returncode == 0 and reason in done.stdout
     assert churn(computed, "verify").returncode == 0
     assert "partitions," not in churn(computed, "status").stdout
 

@@ -301,8 +301,8 @@ def test_rows_delivered_again_are_counted_and_not_taken(erased: Path, without_re
         ]
         write_file(erased / f"landing/events/date={day(7)}/again.{suffix}", rows)
     run_plainly(erased)
-    told = "FROM churn.events_files SELECT rows_read, rows_erased WHERE source_file LIKE '%/again.%'"
-    assert query(erased, told) == [(1, 2)] * len(SUFFIXES)
+    counted = "FROM churn.events_files SELECT rows_read, rows_erased WHERE source_file LIKE '%/again.%'"
+    assert query(erased, counted) == [(1, 2)] * len(SUFFIXES)
     assert [place for place in places_naming(erased, NEEDLE) if not place.startswith("landing/")] == []
     assert judged(erased, "clean_events", "reconciled").passed and judged(erased, "user_daily", "conserved").passed
 
@@ -406,12 +406,12 @@ def test_a_file_that_cannot_be_read_stops_it_before_anything_is_changed(whole: P
     assert files(whole) == before and not (whole / "erasures.json").exists()
 
 
-def test_a_row_of_another_user_that_names_the_id_is_left_and_told(whole: Path, without_restatement: None) -> None:
+def test_a_row_of_another_user_that_names_the_id_is_left_and_named(whole: Path, without_restatement: None) -> None:
     text = f"event_id,user_id,event_time,event_type,invited_by\nx,anna-1,2026-01-07T08:00:00,login,{NEEDLE}\n"
     deliver(whole, "events", day(7), text, "invited.csv")
     run_plainly(whole)
-    told = said(erase(whole, NEEDLE, "--yes"))
-    assert f"landing/events/date={day(7)}/invited.csv" in told
+    sentence = said(erase(whole, NEEDLE, "--yes"))
+    assert f"landing/events/date={day(7)}/invited.csv" in sentence
     assert query(whole, "FROM churn.clean_events SELECT user_id WHERE event_id = 'x'") == [("anna-1",)]
 
 

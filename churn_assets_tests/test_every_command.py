@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from churn_assets.cli import cli
-from worlds import SHORT_LABELS, day, deliver, run_plainly, write_settings
+from worlds import SHORT_LABELS, day, deliver, held_elsewhere, run_plainly, write_settings
 
 Arguments = Callable[[Path], list[str]]
 USERS, EVENTS = "user_id,signup_date\n1,2026-01-01\n", "event_id,user_id,event_time,event_type\n1,1,2026-01-01,login\n"
@@ -173,16 +171,8 @@ def held(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
     """A deployment whose warehouse another process has open."""
     data = Path(shutil.copytree(tiny, tmp_path_factory.mktemp("held") / "data"))
     write_settings(data, SHORT_LABELS, end_date=day(3), lock_timeout_seconds=0.2)
-    path = data / "warehouse.duckdb"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", f"import duckdb; c = duckdb.connect({str(path)!r}); print('held', flush=True); input()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdout and holder.stdout.readline() == "held\n"
-    yield data
-    holder.communicate("\n", timeout=30)
+    with held_elsewhere(data / "warehouse.duckdb"):
+        yield data
 
 
 @pytest.mark.parametrize("name", [*commands()])

@@ -191,8 +191,8 @@ def test_the_command_writes_the_manifest_beside_the_landing(tmp_path: Path) -> N
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads((data / "faults.json").read_text())
-    assert (told["seed"], told["rate"]) == (5, 0.2) and f"{len(told['faults'])} faults planted" in done.stdout
+    written = json.loads((data / "faults.json").read_text())
+    assert (written["seed"], written["rate"]) == (5, 0.2) and f"{len(written['faults'])} faults planted" in done.stdout
     made = generate(tmp_path / "landing", start=START, days=3, users=60, seed=5, faults=0.2)
-    assert told["faults"] == [asdict(one) for one in made.planted]
+    assert written["faults"] == [asdict(one) for one in made.planted]
     assert not list((data / "landing").rglob("*.json"))

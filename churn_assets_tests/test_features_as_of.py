@@ -34,7 +34,7 @@ def berlin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     deployment = deployment_in(data, BERLIN)
     for days in (DayRange(FIRST, GAP - timedelta(days=1)), DayRange(GAP + timedelta(days=1), LAST)):
         rows = [
-            {"user_id": u, "as_of_date": at, "total_events_30d": told(u, at), "plan": "pro"}
+            {"user_id": u, "as_of_date": at, "total_events_30d": events_by(u, at), "plan": "pro"}
             for at in days
             for u in USERS
         ]
@@ -42,7 +42,7 @@ def berlin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-def told(user: int, at: date) -> int:
+def events_by(user: int, at: date) -> int:
     return 1000 * user + at.timetuple().tm_yday
 
 
@@ -58,12 +58,12 @@ def test_the_day_is_the_newest_whose_late_events_were_in_too(berlin: Path) -> No
     # At noon of 28 March the 25th is the last day after which two more, of lateness, have ended.
     found = ask(berlin, (2, utc(2026, 3, 28, 12)))
     assert found["as_of_date"].tolist() == [pd.Timestamp(2026, 3, 25)]
-    assert found["total_events_30d"].tolist() == [told(2, date(2026, 3, 25))]
+    assert found["total_events_30d"].tolist() == [events_by(2, date(2026, 3, 25))]
 
 
 def test_unsettled_it_is_the_day_before(berlin: Path) -> None:
     found = ask(berlin, (2, utc(2026, 3, 28, 12)), settled=False)
-    assert found["total_events_30d"].tolist() == [told(2, date(2026, 3, 27))]
+    assert found["total_events_30d"].tolist() == [events_by(2, date(2026, 3, 27))]
 
 
 def test_a_day_ends_at_midnight_of_the_deployments_timezone(berlin: Path) -> None:
@@ -133,7 +133,9 @@ def test_order_index_repeats_and_other_columns_stay(berlin: Path) -> None:
     assert found.index.tolist() == [7, 7, -1, 0] and found["shown"].tolist() == ["a", "b", "c", "d"]
     assert found["user_id"].tolist() == [3, 1, 3, 99]
     known = found["total_events_30d"].tolist()[:3]
-    assert known == [told(user, date(2026, 3, 22)) for user in (3, 1, 3)] and pd.isna(found["total_events_30d"].iloc[3])
+    assert known == [events_by(user, date(2026, 3, 22)) for user in (3, 1, 3)] and pd.isna(
+        found["total_events_30d"].iloc[3]
+    )
     pd.testing.assert_frame_equal(entities, before)
 
 
@@ -158,7 +160,7 @@ def test_each_entity_gets_the_row_the_oracle_finds_or_none(
         expected = oracle.as_of_date(at, "Europe/Berlin", 2 if settled else 0)
         assert as_of.date() == expected
         is_there = user in USERS and FIRST <= expected <= LAST and expected != GAP
-        assert (None if pd.isna(events) else events) == (told(user, expected) if is_there else None)
+        assert (None if pd.isna(events) else events) == (events_by(user, expected) if is_there else None)
         over = datetime.combine(expected + timedelta(days=1), datetime.min.time(), ZoneInfo("Europe/Berlin"))
         assert over <= at, "the day had ended"
 

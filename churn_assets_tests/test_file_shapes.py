@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_gzip_is_known_by_its_content_and_stays_gzip(tmp_path: Path, name: str, 
     assert "7" not in gzip.decompress(path.read_bytes()).decode().replace("2026-01-05", "")
 
 
-def zipped(*members: tuple[str, str], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(*members: tuple[str, str | bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", compression) as file:
         for name, text in members:
@@ -99,7 +100,7 @@ def test_a_zip_archive_of_one_file_is_read_and_stays_one(
             "is not a valid zip archive",
         ),
         (zipped(("e.csv", "a" * 5_000_000)), "unpacks to more than 200 times its size"),
-        (zipped(("e.csv", gzip.compress(CSV.encode(), mtime=0).decode("latin-1"))), "which is no"),
+        (zipped(("e.csv", gzip.compress(CSV.encode()))), "is gzip data and no "),
         (b"PK\x03\x04" + b"\0" * 100, "is not a valid zip archive (damaged or truncated)"),
     ],
     ids=["two files", "no file", "spreadsheet", "truncated", "damaged", "bomb", "gzip inside", "noise"],
@@ -108,7 +109,7 @@ def test_a_zip_archive_of_one_file_is_read_and_stays_one(
 def test_any_other_zip_archive_is_refused_as_what_it_is(tmp_path: Path, name: str, content: bytes, cause: str) -> None:
     with pytest.raises(RefusedFile) as refused:
         read(landed(tmp_path, name, content), deployment(tmp_path))
-    assert cause in str(refused.value) or cause == "which is no"
+    assert cause in str(refused.value)
 
 
 def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
@@ -144,13 +145,16 @@ def test_a_name_that_says_gzip_over_plain_text_is_refused_with_the_remedy(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["e.csv", "e.tsv", "e.jsonl", "e.json"])
-@pytest.mark.parametrize("beginning", BEGINNINGS, ids=lambda begin: BEGINNINGS[begin][0])
-@pytest.mark.parametrize("is_gzipped", [False, True])
+@pytest.mark.parametrize(
+    ("beginning", "is_gzipped"),
+    [
+        pair for pair in product(BEGINNINGS, (False, True)) if pair not in ((GZIP, False), (ZIP, False))
+    ],  # those are read
+    ids=lambda value: str(value) if isinstance(value, bool) else BEGINNINGS[value][0],
+)
 def test_what_is_no_text_is_called_by_its_name_before_encodings_are(
     tmp_path: Path, name: str, beginning: bytes, is_gzipped: bool
 ) -> None:
-    if beginning in (GZIP, ZIP) and not is_gzipped:
-        return  # read
     content = beginning + bytes(range(256))
     path = landed(tmp_path, name, gzip.compress(content) if is_gzipped else content)
     what, remedy = BEGINNINGS[beginning]

@@ -153,8 +153,8 @@ def test_the_campaign_prints_its_seed_and_goes_on_after_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = iter([(12, Counter(read=12), "the reader's process died with -11"), (20, Counter(refused=7), None)])
-    monkeypatch.setattr("churn_assets_tests.fuzz.campaign._batch", lambda *_: next(told))
+    batches = iter([(12, Counter(read=12), "the reader's process died with -11"), (20, Counter(refused=7), None)])
+    monkeypatch.setattr("churn_assets_tests.fuzz.campaign._batch", lambda *_: next(batches))
     monkeypatch.setattr("churn_assets_tests.fuzz.campaign.time.monotonic", iter([0, 1, 2, 99]).__next__)
     assert campaign(1, 0) == 1
     said = capsys.readouterr().out

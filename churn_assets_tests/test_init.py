@@ -199,10 +199,10 @@ def test_init_land_backfill_and_status_follow_each_other_without_an_edit(tmp_pat
 def test_the_file_names_columns_and_event_types_and_no_value_of_a_row(tmp_path: Path, name: str) -> None:
     dump = TOOLS[name](tmp_path)
     _, text = initialised(tmp_path / "data", dump)
-    told = churn(tmp_path / "data", "init", "--replace", dump).output
+    output = churn(tmp_path / "data", "init", "--replace", dump).output
     for one in happenings():
         for value in (one.id, one.user_id, one.device_id, f"{one.time:%Y-%m-%d}", one.properties.get("track_id")):
-            assert value is None or value not in text + told
+            assert value is None or value not in text + output
     for value in ("family", "jazz", "203.0.113", "player.example", "EUR", "Berlin", "analytics.js"):
         assert value not in text
 

@@ -119,5 +119,5 @@ def test_a_label_where_none_can_be_and_none_where_one_can_turn_red(rules: LabelS
 def test_a_lapse_of_whom_a_renewal_may_have_been_missed_turns_red() -> None:
     world = replace(one_user(LAPSE, HAPPENINGS), missing=frozenset({9}))
     assert red(world, "observed") == []
-    told = f"UPDATE churn.churn_labels SET churned_3d = false, censor_reason = NULL WHERE as_of_date = '{day(10)}'"
-    assert red(world, "observed", told) == [day(10)]
+    damage = f"UPDATE churn.churn_labels SET churned_3d = false, censor_reason = NULL WHERE as_of_date = '{day(10)}'"
+    assert red(world, "observed", damage) == [day(10)]

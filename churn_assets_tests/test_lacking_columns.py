@@ -38,7 +38,7 @@ def warnings(data: Path) -> dict[str, str]:
             if check.table in ("users_files", "events_files", "clean_users", "clean_events", "user_day_grid"):
                 failed = [v for v in verdicts(check, stored, days(1, DAYS)).values() if v.failed]
                 if failed:
-                    found[f"{check.table}.{check.name}"] = str(failed[-1].figures)
+                    found[check.qualified_name] = str(failed[-1].figures)
     return found
 
 

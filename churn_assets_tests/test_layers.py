@@ -52,7 +52,7 @@ CLOCKS_ALLOWED = {
     "calendar": "without an end date the calendar ends yesterday",
     "warehouse.ledger": "published_at",
     "automation.erasure_record": "when a user was erased",
-    "checks.graph": "when a check was evaluated, as Dagster wants to be told",
+    "checks.graph": "when a check was evaluated, which Dagster wants to know",
 }
 """Where the wall clock may be read: each says what for, and none of it enters a row."""
 CLOCK = re.compile(

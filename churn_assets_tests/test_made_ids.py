@@ -58,8 +58,8 @@ def oracle(row: dict[str, str | None], *, is_csv: bool) -> str | None:
     values = [(row[name] or "") if is_csv else row[name] for name in PARTS]
     if not any(values):
         return None
-    told = "".join("-" if value is None else f"{len(value.encode())}:{value}" for value in values)
-    return blake2b(told.encode(), digest_size=16).hexdigest()
+    joined = "".join("-" if value is None else f"{len(value.encode())}:{value}" for value in values)
+    return blake2b(joined.encode(), digest_size=16).hexdigest()
 
 
 texts = st.sampled_from(["", "a", "ab", "b", "1:", "-", "1:a", "ü", "2026-01-05T10:00:00", " a"])

@@ -89,7 +89,7 @@ def test_green_around_a_day_that_is_missing(months: Path, tmp_path: Path, name: 
     ]
 
 
-def told(assignment: str, at: date = TUESDAY) -> str:
+def tampered(assignment: str, at: date = TUESDAY) -> str:
     return f"UPDATE churn.growth_daily SET {assignment} WHERE as_of_date = '{at}'"
 
 
@@ -107,14 +107,14 @@ def active_row(set_active: str, at: date) -> str:
 
 
 RED = [
-    ("growth_daily.states_partition_users", told("dormant_users = dormant_users + 1"), TUESDAY),
-    ("growth_daily.states_partition_users", told("mau = mau - 1"), TUESDAY),
+    ("growth_daily.states_partition_users", tampered("dormant_users = dormant_users + 1"), TUESDAY),
+    ("growth_daily.states_partition_users", tampered("mau = mau - 1"), TUESDAY),
     (
         "growth_daily.states_partition_users",
-        told("retained_users = retained_users + 1, dormant_users = dormant_users - 1"),
+        tampered("retained_users = retained_users + 1, dormant_users = dormant_users - 1"),
         TUESDAY,
     ),
-    ("growth_daily.states_partition_users", told("users = users + 1, dormant_users = dormant_users + 1"), TUESDAY),
+    ("growth_daily.states_partition_users", tampered("users = users + 1, dormant_users = dormant_users + 1"), TUESDAY),
     ("growth_daily.states_partition_users", f"DELETE FROM churn.growth_daily WHERE as_of_date = '{TUESDAY}'", TUESDAY),
     (
         "growth_daily.states_partition_users",
@@ -122,7 +122,7 @@ RED = [
         TUESDAY,
     ),
     *(
-        ("growth_daily.recounted", told(f"{name} = {name} + 1"), TUESDAY)
+        ("growth_daily.recounted", tampered(f"{name} = {name} + 1"), TUESDAY)
         for name in ("dau", "wau", "mau", "new_users", "retained_users", "churned_users")
     ),
     ("growth_daily.recounted", f"DELETE FROM churn.growth_daily WHERE as_of_date = '{TUESDAY}'", TUESDAY),
@@ -137,8 +137,8 @@ RED = [
         f"DELETE FROM churn.publish_ledger WHERE table_name = 'user_daily' AND partition_date = '{day(67)}'",
         MONDAY,
     ),
-    ("growth_daily.expectations", told("dau = 0"), TUESDAY),
-    ("growth_daily.expectations", told("mau = 0"), TUESDAY),
+    ("growth_daily.expectations", tampered("dau = 0"), TUESDAY),
+    ("growth_daily.expectations", tampered("mau = 0"), TUESDAY),
     *(
         (
             "user_features.recounted",

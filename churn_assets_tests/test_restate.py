@@ -187,10 +187,14 @@ def test_what_it_did_is_told_by_table(computed: Path) -> None:
     deployment = deployment_of(computed)
     report = restate(build_definitions(deployment.settings), deployment, planned_restatement(deployment))
     assert report.succeeded
-    told = {one.table: one for one in restated(deployment, report)}
-    assert (told["user_daily"].days, told["user_daily"].rows_removed, told["user_daily"].rows_added) == (1, 1, 1)
-    assert told["user_features"].days == DAYS - 4 and list(told["user_daily"].files) == [FILE]
-    assert told["user_daily"].labels_before is None and told["churn_labels"].labels_before
+    by_table = {one.table: one for one in restated(deployment, report)}
+    assert (by_table["user_daily"].days, by_table["user_daily"].rows_removed, by_table["user_daily"].rows_added) == (
+        1,
+        1,
+        1,
+    )
+    assert by_table["user_features"].days == DAYS - 4 and list(by_table["user_daily"].files) == [FILE]
+    assert by_table["user_daily"].labels_before is None and by_table["churn_labels"].labels_before
 
 
 # --- any order converges ---

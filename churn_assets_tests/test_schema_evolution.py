@@ -82,10 +82,10 @@ def test_25_versions_mixed_in_one_day_are_aligned_and_each_difference_is_named(t
     assert verdict.failed and dict(verdict.figures) == {
         "added": "nps", "missing": "is_paid", "renamed": "channel -> marketing_source"
     }  # fmt: skip
-    told = query(
+    notes = query(
         data, "SELECT columns_added, columns_missing, columns_renamed FROM churn.users_files ORDER BY source_file"
     )
-    assert [tuple(map(json.loads, row)) for row in told] == [
+    assert [tuple(map(json.loads, row)) for row in notes] == [
         ([], [], {}),
         (["nps"], [], {}),
         (["nps"], ["is_paid"], {"channel": "marketing_source"}),
@@ -148,12 +148,12 @@ def test_drift_is_told_on_the_day_it_came_and_on_no_other(tmp_path: Path) -> Non
         land(data, version, "users.csv", day(number))
     deployment = deployment_of(data)
     with deployment.warehouse.writing() as connection:
-        told = []
+        notes = []
         for publication in LandingStep("users").publications(deployment, DayRange(day(1), day(3))):
             publish(connection, publication)
-            told.append(publication.notes())
+            notes.append(publication.notes())
     expected = {"columns_added": "nps", "columns_missing": "is_paid", "columns_renamed": "channel -> marketing_source"}
-    assert told == [{}, {day(1): {}, day(2): expected, day(3): {}}]
+    assert notes == [{}, {day(1): {}, day(2): expected, day(3): {}}]
     found = judged(data, "users_files.schema_drift", DayRange(day(1), day(3)))
     assert [verdict.passed for verdict in found.values()] == [True, False, True]
 

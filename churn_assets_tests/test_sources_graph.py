@@ -91,7 +91,7 @@ def failing_checks(data: Path, first: int = 1, last: int = 5) -> dict[str, Any]:
     blocking = [check for check in all_checks(deployment.settings) if check.blocking]
     with deployment.warehouse.reading() as connection:
         stored = Stored(connection, deployment.contracts, deployment.settings)
-        judged = {f"{check.table}.{check.name}": verdicts(check, stored, days) for check in blocking}
+        judged = {check.qualified_name: verdicts(check, stored, days) for check in blocking}
     failed = {name: {day: v.figures for day, v in found.items() if v.failed} for name, found in judged.items()}
     return {name: figures for name, figures in failed.items() if figures}
 

@@ -263,7 +263,7 @@ def test_versions_are_the_same_in_every_process_whatever_order_its_sets_have() -
         "from churn_assets.settings import Settings; s = Settings(); d = Deployment(s); "
         "print([(x.code_version(d), [(k, v.id) for k, v in x.defined(d).items()]) for x in all_steps(s)])"
     )
-    told = {
+    versions = {
         subprocess.run(
             [sys.executable, "-c", code],
             env=environment(PYTHONHASHSEED=seed),
@@ -274,9 +274,9 @@ def test_versions_are_the_same_in_every_process_whatever_order_its_sets_have() -
         ).stdout
         for seed in ("0", "1")
     }
-    assert len(told) == 1
+    assert len(versions) == 1
     settings = Settings()
     here = [
         (x.code_version(DEPLOYMENT), [(k, v.id) for k, v in x.defined(DEPLOYMENT).items()]) for x in all_steps(settings)
     ]
-    assert told == {f"{here}\n"}
+    assert versions == {f"{here}\n"}

@@ -61,23 +61,27 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_version_is_three_files_and_a_manifest_that_says_what_they_are(deployment: Deployment) -> None:
-    manifest = write(deployment)
-    folder = deployment.settings.training_sets_dir / manifest.version
+    written = write(deployment)
+    folder = deployment.settings.training_sets_dir / written.version
     assert sorted(files(folder)) == ["manifest.json", "test.parquet", "train.parquet", "validation.parquet"]
-    told = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text())
     # Sampled are days 1, 3, .. 25; of four users three are at risk.
     assert {
-        name: (part["rows"], part["first_as_of_date"], part["last_as_of_date"]) for name, part in told["parts"].items()
+        name: (part["rows"], part["first_as_of_date"], part["last_as_of_date"])
+        for name, part in manifest["parts"].items()
     } == {
         "train": (6 * 3, "2026-01-01", "2026-01-11"),
         "validation": (2 * 3, "2026-01-17", "2026-01-19"),
         "test": (2 * 3, "2026-01-23", "2026-01-25"),
     }
-    assert told["embargo_days"] == HORIZON and told["observed"] == ["2026-01-01", "2026-01-26"]
-    assert told["schema"][-1] == {"name": LABEL, "kind": "flag", "nullable": False}
-    assert told["settings"]["training"]["stride_days"] == 2 and told["code_version"] == "code"
-    assert {table: len(by_day) for table, by_day in told["inputs"].items()} == {"user_features": 10, "churn_labels": 10}
-    assert Manifest.read(folder) == manifest
+    assert manifest["embargo_days"] == HORIZON and manifest["observed"] == ["2026-01-01", "2026-01-26"]
+    assert manifest["schema"][-1] == {"name": LABEL, "kind": "flag", "nullable": False}
+    assert manifest["settings"]["training"]["stride_days"] == 2 and manifest["code_version"] == "code"
+    assert {table: len(by_day) for table, by_day in manifest["inputs"].items()} == {
+        "user_features": 10,
+        "churn_labels": 10,
+    }
+    assert Manifest.read(folder) == written
 
 
 def test_rows_are_the_published_features_of_at_risk_users_with_their_label(deployment: Deployment) -> None:
@@ -85,8 +89,8 @@ def test_rows_are_the_published_features_of_at_risk_users_with_their_label(deplo
     train, *_ = churn_assets.load_training_set(data=deployment.settings.data_dir)
     with deployment.warehouse.reading() as connection:
         features = read_days(connection, deployment.contracts["user_features"])
-        told = read_days(connection, deployment.contracts["churn_labels"])
-    joined = features.merge(told, on=["user_id", "as_of_date"]).sort_values(["as_of_date", "user_id"])
+        labels = read_days(connection, deployment.contracts["churn_labels"])
+    joined = features.merge(labels, on=["user_id", "as_of_date"]).sort_values(["as_of_date", "user_id"])
     sampled = joined["as_of_date"].dt.day.isin([1, 3, 5, 7, 9, 11]) & (joined["as_of_date"].dt.month == 1)
     expected = joined[sampled & joined["is_at_risk"].fillna(False)]
     assert records(train) == records(expected[list(train.columns)])

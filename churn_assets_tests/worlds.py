@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,19 @@ def environment(**variables: str) -> dict[str, str]:
     """That of a child process: ours without what would point it at another deployment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHURN_", "DAGSTER_"))}
     return {**kept, "PYTHONWARNINGS": "ignore", "COLUMNS": "200", "TERM": "dumb", **variables}
+
+
+@contextmanager
+def held_elsewhere(warehouse: Path) -> Iterator[None]:
+    """Another process has the warehouse open for writing, as a notebook does."""
+    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+    arguments = [sys.executable, "-c", code, str(warehouse)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout and holder.stdout.readline() == "held\n"
+            yield
+        finally:
+            holder.communicate("\n", timeout=30)
 
 
 def command(

@@ -63,21 +63,29 @@ def statement(day: date) -> str:
     summed += [f"sum(if({since(w)}, 1, 0)) AS active_days_{w}d" for w in (*WINDOWS, SEGMENT_DAYS)]
     summed += [f"sum(if({since(w)}, avg_quiz_score * total_quiz_attempts, 0)) AS points_{w}d" for w in WINDOWS]
     last = ", ".join(f"{d} - max(as_of_date) FILTER ({column} > 0) AS {what}" for what, column in LAST_SEEN.items())
-    told = ["grid.user_id", f"{d} AS as_of_date", "plan", "is_paid", "country", "marketing_source", "days_since_signup"]
-    told += [f"isodow({d}) AS day_of_week", f"isodow({d}) > 5 AS is_weekend"]
+    columns = [
+        "grid.user_id",
+        f"{d} AS as_of_date",
+        "plan",
+        "is_paid",
+        "country",
+        "marketing_source",
+        "days_since_signup",
+    ]
+    columns += [f"isodow({d}) AS day_of_week", f"isodow({d}) > 5 AS is_weekend"]
     for w in WINDOWS:
-        told += [
+        columns += [
             f"coalesce({name}_{w}d, 0){'::BIGINT' if unit == 'count' else ''} AS {name}_{w}d"
             for name, unit in SUMS.items()
         ]
-        told += [f"coalesce(active_days_{w}d, 0) AS active_days_{w}d", f"days_observed_{w}d"]
-        told += [
+        columns += [f"coalesce(active_days_{w}d, 0) AS active_days_{w}d", f"days_observed_{w}d"]
+        columns += [
             f"coalesce({column}_{w}d, 0) / days_observed_{w}d AS {name}_{w}d" for name, column in DAILY_AVERAGES.items()
         ]
-        told += [
+        columns += [
             f"CASE WHEN total_quiz_attempts_{w}d > 0 THEN least(points_{w}d / total_quiz_attempts_{w}d, 100) END AS quiz_avg_score_{w}d"
         ]
-    told += [
+    columns += [
         "payment_failed_count_30d / nullif(payment_failed_count_30d + payment_success_count_30d, 0) AS payment_fail_rate_30d",
         "total_watch_minutes_30d / nullif(total_logins_30d, 0) AS avg_watch_per_login_30d",
         "coalesce(course_diversity_30d, 0) AS course_diversity_30d",
@@ -95,7 +103,7 @@ def statement(day: date) -> str:
     courses AS (SELECT user_id, count(DISTINCT course_id) AS course_diversity_30d FROM churn.clean_events
         WHERE landing_date BETWEEN {d} - {month - 1} AND {d} + {LATENESS_DAYS} AND event_date BETWEEN {d} - {month - 1} AND {d}
         GROUP BY 1)
-    SELECT {", ".join(told)}
+    SELECT {", ".join(columns)}
     FROM grid LEFT JOIN presence USING (user_id) LEFT JOIN sums USING (user_id) LEFT JOIN last USING (user_id) LEFT JOIN courses USING (user_id)"""
 
 

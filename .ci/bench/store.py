@@ -71,7 +71,7 @@ class Store:
         return place
 
     def computed(self, world: Path, build: tuple[str, ...]) -> Path:
-        """A copy of a world with what the command `build` makes of it, told the data folder."""
+        """A copy of a world with what the command `build` makes of it, given the data folder."""
 
         def command(at: Path) -> tuple[str, ...]:
             copied(world, at)

@@ -102,20 +102,20 @@ class LandingStep:
 
     def current_input_hash(self, deployment: Deployment, day: date) -> str | None:
         """The input hash `day` would be published with now; None where nothing was delivered."""
-        return self.deliveries(deployment).day_digest(day)
+        return Deliveries.of(deployment.settings, self.source).day_digest(day)
 
     def publications(self, deployment: Deployment, days: DayRange, run_id: str = "") -> Iterator[Publication]:
         raw, files = (deployment.contracts[name] for name in self.outputs)
         version, defined = self.code_version(deployment), self.defined(deployment)
         notes: list[pd.DataFrame] = []
         digests: dict[date, Mapping[str, str]] = {}
-        deliveries = self.deliveries(deployment)
+        reader, deliveries = self._reader(deployment), self.deliveries(deployment)
 
         def landed_rows(block: DayRange) -> pd.DataFrame:
             landed: list[_Landed] = []
             for day in block:
                 try:
-                    today = list(self._read_day(deployment, deliveries, day))
+                    today = list(_read_day(reader, deliveries, day))
                 except RefusedFile as refused:
                     every = chain.from_iterable(self.refusals(deployment, days).values())
                     raise RefusedFile(" ".join(every) or str(refused)) from None
@@ -145,8 +145,8 @@ class LandingStep:
 
     def read(self, deployment: Deployment, days: Iterable[date]) -> pd.DataFrame:
         """What `raw_*` would hold of these days were they published now. Raises RefusedFile."""
-        deliveries = self.deliveries(deployment)
-        landed = [one for day in days for one in self._read_day(deployment, deliveries, day)]
+        reader, deliveries = self._reader(deployment), self.deliveries(deployment)
+        landed = [file for day in days for file in _read_day(reader, deliveries, day)]
         return _stacked(deployment.contracts[self.name], landed)
 
     def refusals(self, deployment: Deployment, days: DayRange) -> dict[date, list[str]]:
@@ -166,11 +166,6 @@ class LandingStep:
                     found.setdefault(day, []).append(str(refused))
         return found
 
-    def _read_day(self, deployment: Deployment, deliveries: Deliveries, day: date) -> Iterator[_Landed]:
-        landing_dir, read = deployment.settings.landing_dir, self._reader(deployment)
-        for path in deliveries.files(day):
-            yield _Landed(day, path.relative_to(landing_dir).as_posix(), read(path))
-
     def _reader(self, deployment: Deployment) -> Callable[[Path], LandedFile]:
         """Reads a file of the source. What it needs of the deployment, the list of erasures too, is looked up once."""
         settings = deployment.settings
@@ -186,6 +181,11 @@ class LandingStep:
     def _blocks(self, deployment: Deployment, deliveries: Deliveries, days: DayRange) -> Iterator[DayRange]:
         sizes = [sum(path.stat().st_size for path in deliveries.files(day)) // BYTES_PER_ROW for day in days]
         yield from chunks(days, deployment.settings.block_rows, RowCounts(days.first, sizes))
+
+
+def _read_day(read: Callable[[Path], LandedFile], deliveries: Deliveries, day: date) -> Iterator[_Landed]:
+    for path in deliveries.files(day):
+        yield _Landed(day, path.relative_to(deliveries.landing_dir).as_posix(), read(path))
 
 
 def _drift(files: pd.DataFrame) -> dict[date, dict[str, str]]:

@@ -197,10 +197,9 @@ def backfill(
         if missing:
             of_parts = {day for part in missing.days.values() for day in part}
             report.add(failing_unchecked(deployment, READS, DayRange(min(of_parts), max(of_parts)), report))
-        if missing:
             tell(TRAINING_SET, 0)
-        if missing and not report.failed and done([TRAINING_SET], {}).success:
-            report.training_set = missing.version
+            if not report.failed and done([TRAINING_SET], {}).success:
+                report.training_set = missing.version
     return report
 
 
@@ -281,7 +280,7 @@ def failing_blocking_checks(
                     day: in_words(judged[day].figures) for day in published if judged[day].failed
                 }
                 if failed:
-                    failing[f"{check.table}.{check.name}"] = failed
+                    failing[check.qualified_name] = failed
     return failing
 
 
@@ -299,7 +298,7 @@ def known_failures(deployment: Deployment) -> Failing:
             if check.blocking:
                 about = memory.about(check, stored, stored.published(check.table))
                 if failed := memory.failures(check, about):
-                    failing[f"{check.table}.{check.name}"] = failed
+                    failing[check.qualified_name] = failed
     return failing
 
 
@@ -309,9 +308,9 @@ def failing_unchecked(deployment: Deployment, tables: Iterable[str], days: DayRa
     for table in tables:
         if unchecked := [day for day in days if day not in report.checked.get(table, ())]:
             together.setdefault(DayRange(unchecked[0], unchecked[-1]), []).append(table)
-    failing: Failing = {}
+    memory, failing = Memory.of(deployment.settings), Failing()
     for span, of_tables in together.items():
-        failing |= failing_blocking_checks(deployment, of_tables, span, Memory.of(deployment.settings))
+        failing |= failing_blocking_checks(deployment, of_tables, span, memory)
     return failing
 
 
@@ -384,9 +383,6 @@ def _interrupted(result: ExecuteInProcessResult) -> bool:
 
 
 def _note_checks(deployment: Deployment, result: ExecuteInProcessResult, report: Report) -> None:
-    from churn_assets.checks.graph import all_checks
-
-    descriptions = {f"{check.table}.{check.name}": check.description for check in all_checks(deployment.settings)}
     for evaluation in result.get_asset_check_evaluations():
         if evaluation.passed:
             continue
@@ -397,7 +393,14 @@ def _note_checks(deployment: Deployment, result: ExecuteInProcessResult, report:
             report.add({name: {day: in_words(figures)}})
         else:
             report.warnings[name] += 1
-            report.expected.setdefault(name, str(figures.get(EXPECTED, descriptions.get(name, ""))).rstrip("."))
+            report.expected.setdefault(name, str(figures.get(EXPECTED) or _description(deployment, name)).rstrip("."))
+
+
+def _description(deployment: Deployment, name: str) -> str:
+    """What the check of that name is about; empty for one that is not ours."""
+    from churn_assets.checks.graph import all_checks
+
+    return next((check.description for check in all_checks(deployment.settings) if check.qualified_name == name), "")
 
 
 def _failures(result: ExecuteInProcessResult, report: Report) -> list[str]:

@@ -56,7 +56,7 @@ class Memory:
 
     def passed(self, check: Check, about: Days) -> set[date]:
         """The days on which the check is known to pass."""
-        known = {day: of for day, of, failure in self._rows(_name(check)) if failure is None}
+        known = {day: of for day, of, failure in self._rows(check.qualified_name) if failure is None}
         return {day for day, of in about.items() if known.get(day) == of}
 
     @property
@@ -66,13 +66,13 @@ class Memory:
 
     def failures(self, check: Check, about: Days) -> dict[date | None, str]:
         """The days on which the check is known to fail, with what is wrong."""
-        known = {day: (of, failure) for day, of, failure in self._rows(_name(check)) if failure is not None}
+        known = {day: (of, failure) for day, of, failure in self._rows(check.qualified_name) if failure is not None}
         return {day: known[day][1] for day, of in about.items() if day in known and known[day][0] == of}
 
     def note(self, check: Check, about: Days, verdicts: Mapping[date, Verdict]) -> None:
         """Keep the verdicts on the days that were judged."""
         rows = [
-            (_name(check), day.isoformat(), of, in_words(verdict.figures) if verdict.failed else None)
+            (check.qualified_name, day.isoformat(), of, in_words(verdict.figures) if verdict.failed else None)
             for day, of in about.items()
             if (verdict := verdicts.get(day)) is not None and verdict.passed is not None
         ]
@@ -99,10 +99,6 @@ class Memory:
                 return connection.execute(query, parameters).fetchall()
         except sqlite3.Error:
             return []
-
-
-def _name(check: Check) -> str:
-    return f"{check.table}.{check.name}"
 
 
 @cache

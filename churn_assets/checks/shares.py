@@ -12,7 +12,7 @@ from datetime import date
 
 from churn_assets.calendar import DayRange
 from churn_assets.checks.invariants import admitted
-from churn_assets.checks.verdict import EVERY_DAY, IF_RIGHT, WHY, Check, Stored, Verdict
+from churn_assets.checks.verdict import EVERY_DAY, IF_RIGHT, WHY, Check, Stored, Verdict, expected_day
 from churn_assets.settings import Settings, SourceName
 
 FEWEST_ROWS = 21
@@ -78,7 +78,7 @@ def _judged(settings: Settings, day: date, read: int, reasons: Counter[str], *, 
     most = settings.checks.max_rejected_share
     figures = {"rows_read": read, "rows_rejected": reasons.total(), "most": most}
     if day in settings.checks.expected_rejections:
-        return Verdict(True, {**figures, WHY: "the day is among checks.expected_rejections"})
+        return expected_day("expected_rejections", **figures)
     if read and nothing_accepted:
         why = f"none of {read:,} rows is accepted ({_listed(reasons)}), nor any of another day"
     else:
@@ -112,7 +112,7 @@ def _unmatched_share(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     def judged(day: date, figures: dict[str, int]) -> Verdict:
         found = {**figures, "most": most}
         if day in expected:
-            return Verdict(True, {**found, WHY: "the day is among checks.expected_unmatched"})
+            return expected_day("expected_unmatched", **found)
         if figures["unmatched"] < FEWEST_ROWS or figures["unmatched"] <= most * figures["admitted"]:
             return Verdict(True, found)
         why = (

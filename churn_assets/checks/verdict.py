@@ -60,6 +60,11 @@ def not_judged(why: str, **figures: Any) -> Verdict:
     return Verdict(None, {WHY: why, **figures})
 
 
+def expected_day(setting: str, **figures: Any) -> Verdict:
+    """Passed because a setting of `checks` lists the day."""
+    return Verdict(True, {**figures, WHY: f"the day is among checks.{setting}"})
+
+
 @dataclass(frozen=True)
 class Stored:
     """What a check may look at: the published tables, through one read-only session."""
@@ -108,6 +113,11 @@ class Check:
     reads: tuple[str, ...] = ()
     trailing_days: int = 0
     """So many days of its own table before a day have a say in the verdict."""
+
+    @property
+    def qualified_name(self) -> str:
+        """The name with its table's, which no two checks share."""
+        return f"{self.table}.{self.name}"
 
 
 NOTHING_TO_LOOK_AT = Verdict(False, {WHY: "nothing is published for this day, so there was nothing to look at"})

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from statistics import fmean
 
 from churn_assets.calendar import DayRange
-from churn_assets.checks.verdict import IF_RIGHT, WHY, Check, Stored, Verdict, not_judged
+from churn_assets.checks.verdict import IF_RIGHT, WHY, Check, Stored, Verdict, expected_day, not_judged
 from churn_assets.settings import Settings, SourceName
 
 TRAILING_DAYS = 7
@@ -60,7 +60,7 @@ def _surge(source: SourceName) -> Check:
 
 def _no_surge(stored: Stored, day: date, rows: int, usual: list[float]) -> Verdict:
     if day in stored.settings.checks.expected_surges:
-        return Verdict(True, {"rows": rows, WHY: "the day is among checks.expected_surges"})
+        return expected_day("expected_surges", rows=rows)
     is_quiet = TRAILING_DAYS * usual[0] < FEWEST_ROWS
     most = stored.settings.checks.max_volume_ratio * (QUIET_DAY_ROWS if is_quiet else max(usual))
     if rows > most:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from churn_assets.calendar import DayRange, Window, contiguous
-from churn_assets.checks.verdict import Check, Stored, Verdict
+from churn_assets.checks.verdict import WHY, Check, Stored, Verdict
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.settings import Settings, SourceName
 from churn_assets.transforms.feature_inputs import FeatureInputs
@@ -31,7 +31,7 @@ def schema_drift(source: SourceName) -> Check:
             before = drift
             if day in days:
                 verdicts[day] = Verdict(not is_new, {kind: ", ".join(names) for kind, names in drift.items()})
-        quiet = Verdict(True, {"why": "the day has no file"})
+        quiet = Verdict(True, {WHY: "the day has no file"})
         return {day: verdicts.get(day, quiet) for day in stored.published(f"{source}_files") if day in days}
 
     return Check(

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from churn_assets.commands.display import (
-    console,
-    run_planned,
-    show_reasons,
-    show_report,
-    show_unclaimed,
-)
+from churn_assets.commands.display import console, run_planned, show_reasons, show_report, show_unclaimed
 from churn_assets.commands.options import Day, pass_deployment
 from churn_assets.errors import ChurnError
 

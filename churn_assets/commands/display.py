@@ -105,7 +105,7 @@ def show_report(report: Report, intakes: Sequence[Intake] = ()) -> None:
         console.print(f"Training set {report.training_set} made.")
     for name, days in report.warnings.most_common():
         console.print(
-            f"[yellow]warning: {name} on {counted(days, 'day')}{_not(report.expected.get(name))}[/yellow]",
+            f"[yellow]warning: {name} on {counted(days, 'day')}{_expecting(report.expected.get(name))}[/yellow]",
             soft_wrap=True,
         )
     show_failing(report.failed)
@@ -118,7 +118,7 @@ def show_report(report: Report, intakes: Sequence[Intake] = ()) -> None:
     show_errors(report.failures)
 
 
-def _not(expected: str | None) -> str:
+def _expecting(expected: str | None) -> str:
     return f"; expected: {escape(expected)}" if expected else ""
 
 

@@ -6,7 +6,7 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,22 +54,13 @@ def unpacked(delivered: bytes, shown: str, settings: SourceSettings, suffix: str
     """The text within, and what was around it; `suffix` ends in what the name says. Raises RefusedFile; never holds more than the settings allow."""
     limits = Limits(shown, settings, len(delivered))
     if delivered.startswith(ZIP):
-        member = member_of(delivered, shown)
-        return _unzipped(delivered, member, limits), Packing("zip", member)
+        with _archive(io.BytesIO(delivered), shown) as (archive, member):
+            return _unzipped(archive, member, limits), Packing("zip", member)
     if suffix.endswith(".zip"):
-        raise RefusedFile(f"{shown} is not a zip archive, though its name says so; rename it.")
+        raise _no_archive(shown)
     if suffix.endswith(".gz") or delivered.startswith(GZIP):
         return _gunzipped(delivered, limits), Packing("gzip")
     return delivered, PLAIN
-
-
-def member_of(archive: bytes, shown: str) -> zipfile.ZipInfo:
-    """The one file of a zip archive; what begins with a dot or an underscore is none. Raises RefusedFile."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as file:
-            return _only_member(file, lambda cause: RefusedFile(f"{shown} {cause}."))
-    except DAMAGED:
-        raise RefusedFile(f"{shown} is not a valid zip archive (damaged or truncated); deliver it again.") from None
 
 
 @contextmanager
@@ -82,42 +73,47 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             with gzip.GzipFile(fileobj=file) as text:
                 yield text  # type: ignore[misc]
         elif beginning == ZIP:
-            with zipfile.ZipFile(file) as archive:
-                member = _only_member(archive, lambda cause: RefusedFile(f"{path} {cause}."))
-                with archive.open(member) as text:
-                    yield text  # type: ignore[misc]
+            with _archive(file, str(path)) as (archive, member), archive.open(member) as text:
+                yield text  # type: ignore[misc]
         else:
             yield file
 
 
 def name_within(path: Path) -> str:
-    """The name that says the format: the file's own, or in a zip archive that says none, its member's. Raises RefusedFile."""
-    name = path.name.lower()
-    if not name.endswith(".zip"):
-        return name
+    """The name of the one file in a zip archive, which says the format where the archive's own does not. Raises RefusedFile."""
     with path.open("rb") as file:
         if file.read(len(ZIP)) != ZIP:
-            raise RefusedFile(f"{path.name} is not a zip archive, though its name says so; rename it.")
+            raise _no_archive(path.name)
+        with _archive(file, path.name) as (_, member):
+            return member.filename.lower()
+
+
+def _no_archive(shown: str) -> RefusedFile:
+    return RefusedFile(f"{shown} is not a zip archive, though its name says so; rename it.")
+
+
+@contextmanager
+def _archive(file: BinaryIO, shown: str) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:
+    """A zip archive and the one file in it; what begins with a dot or an underscore is none. Raises RefusedFile, while it is read too."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _only_member(archive, lambda cause: RefusedFile(f"{path.name} {cause}.")).filename.lower()
+        with zipfile.ZipFile(file) as archive:
+            yield archive, _only_member(archive, shown)
     except DAMAGED:
-        raise RefusedFile(f"{path.name} is not a valid zip archive (damaged or truncated); deliver it again.") from None
+        raise RefusedFile(f"{shown} is not a valid zip archive (damaged or truncated); deliver it again.") from None
 
 
-def _only_member(archive: zipfile.ZipFile, refused: Callable[[str], RefusedFile]) -> zipfile.ZipInfo:
-    names = [member.filename for member in archive.infolist()]
-    if SPREADSHEET in names:
-        raise refused("is a spreadsheet; export it as CSV")
+def _only_member(archive: zipfile.ZipFile, shown: str) -> zipfile.ZipInfo:
+    if SPREADSHEET in archive.namelist():
+        raise RefusedFile(f"{shown} is a spreadsheet; export it as CSV.")
     files = [
         member
         for member in archive.infolist()
         if not member.is_dir() and not any(part[:1] in ("", ".", "_") for part in member.filename.split("/"))
     ]
     if len(files) != 1:
-        raise refused(f"is a zip archive of {len(files)} files; deliver each of them by itself")
+        raise RefusedFile(f"{shown} is a zip archive of {len(files)} files; deliver each of them by itself.")
     if files[0].flag_bits & ENCRYPTED:
-        raise refused("is an encrypted zip archive; deliver it without a password")
+        raise RefusedFile(f"{shown} is an encrypted zip archive; deliver it without a password.")
     return files[0]
 
 
@@ -147,20 +143,13 @@ class Limits:
             )
 
 
-def _unzipped(archive: bytes, member: zipfile.ZipInfo, limits: Limits) -> bytes:
+def _unzipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limits) -> bytes:
     """The member, whose length and CRC zipfile checks."""
     output = bytearray()
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as file, file.open(member) as text:
-            while piece := text.read(PIECE_BYTES):
-                output += piece
-                limits.check(len(output))
-    except RefusedFile:
-        raise
-    except DAMAGED:
-        raise RefusedFile(
-            f"{limits.shown} is not a valid zip archive (damaged or truncated); deliver it again."
-        ) from None
+    with archive.open(member) as text:
+        while piece := text.read(PIECE_BYTES):
+            output += piece
+            limits.check(len(output))
     return bytes(output)
 
 

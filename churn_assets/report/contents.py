@@ -145,7 +145,7 @@ def _warnings(
         judged = verdicts(check, stored, every if check.blocking else latest)
         failing = [day for day, v in judged.items() if day in published and v.failed]
         if failing:
-            name, last = f"{check.table}.{check.name}", max(failing)
+            name, last = check.qualified_name, max(failing)
             why = in_words(judged[last].figures) if check.blocking else check.description
             yield Warned(name, check.blocking, len(failing), last, why)
 

@@ -186,7 +186,7 @@ def _write_part(
 
 @contextmanager
 def alone_in(root: Path, timeout_seconds: float) -> Iterator[None]:
-    """One writer at a time, so that what a killed one left behind can be told from another's work, and removed."""
+    """One writer at a time, so that what a killed one left behind is known from another's work, and removed."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(root / ".lock")

@@ -41,8 +41,8 @@ class RowCase:
     """How the good rows around differ from the usual ones."""
 
     def __str__(self) -> str:
-        told = " ".join(f"{name}={value!r}" for name, value in self.rows[-1].items())
-        return f"{self.number:02} {self.source} {told}"[:70]
+        values = " ".join(f"{name}={value!r}" for name, value in self.rows[-1].items())
+        return f"{self.number:02} {self.source} {values}"[:70]
 
 
 def _event(number: int, fate: str, row: Row, **of_case: Any) -> RowCase:

@@ -27,8 +27,8 @@ def campaign(minutes: float, seed: int) -> int:
     print(f"Fuzzing for {minutes:g} minutes from seed {seed}.", flush=True)
     end, number, outcomes, found = time.monotonic() + 60 * minutes, seed, Counter[str](), 0
     while time.monotonic() < end:
-        number, told, finding = _batch(number, end)
-        outcomes += told
+        number, counted, finding = _batch(number, end)
+        outcomes += counted
         if finding:
             found += 1
             FINDINGS.mkdir(exist_ok=True)
@@ -36,8 +36,8 @@ def campaign(minutes: float, seed: int) -> int:
             (FINDINGS / f"{number}.{suffix}").write_bytes(content)
             print(f"FOUND case {number} ({suffix}, {what}): {finding}", flush=True)
             number += 1
-    told_of = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
-    print(f"{sum(outcomes.values()):,} cases, {seed} to {number - 1}: {told_of}; {found} findings.")
+    summary = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
+    print(f"{sum(outcomes.values()):,} cases, {seed} to {number - 1}: {summary}; {found} findings.")
     return 1 if found else 0
 
 

@@ -148,8 +148,8 @@ def same_as_json(rows: list[dict[str, Any]], data: bytes) -> None:
     assert len(rows) == len(lines), "other rows than lines"
     for row, line in zip(rows, lines, strict=True):
         if row["read_error"] is None:
-            told = [value for value in json.loads(line.removeprefix("\ufeff")).values() if isinstance(value, str)]
-            assert not Counter(told) - Counter(whole_row(row).values()), "other fields than the json module's"
+            texts = [value for value in json.loads(line.removeprefix("\ufeff")).values() if isinstance(value, str)]
+            assert not Counter(texts) - Counter(whole_row(row).values()), "other fields than the json module's"
 
 
 def accounted_for(landed: LandedFile) -> None:
@@ -178,9 +178,9 @@ def landed_whole(path: Path, data: Path, rows: list[dict[str, Any]]) -> None:
     found: Counter[str] = Counter()
     for file in sorted(deployed.landing_dir.glob("users/*/*")):
         landed = read_file(file, source="users", product=PRODUCT, settings=SETTINGS, landing_dir=deployed.landing_dir)
-        found.update(map(_told, landed.table.to_pylist()))
-    assert found == Counter(map(_told, rows)), "a record was lost, changed or added while landing"
+        found.update(map(_in_words, landed.table.to_pylist()))
+    assert found == Counter(map(_in_words, rows)), "a record was lost, changed or added while landing"
 
 
-def _told(row: dict[str, Any]) -> str:
+def _in_words(row: dict[str, Any]) -> str:
     return repr((sorted(whole_row(row).items()), row["read_error"]))
