@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 os.environ["COLUMNS"] = "200"  # read when the package's console is made
 import worlds
+from churn_assets.automation.backfill import dagster_instance
 from sizes import examples
 
 # How fast the machine happens to be is no reason to fail.
@@ -31,7 +32,8 @@ def _no_deployment_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 def landed_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("landed") / "data"
     worlds.small_world(data)
-    return data
+    with dagster_instance(worlds.deployment_of(data)):
+        return data
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +46,13 @@ def computed_template(tmp_path_factory: pytest.TempPathFactory, landed_template:
 
 @pytest.fixture
 def landed(tmp_path: Path, landed_template: Path) -> Path:
-    """The data folder of a small world of which nothing is computed."""
+    """The data folder of a small world of which nothing is computed, with the databases of Dagster, which has run nothing."""
     return Path(shutil.copytree(landed_template, tmp_path / "data"))
 
 
 @pytest.fixture
 def computed(tmp_path: Path, computed_template: Path) -> Path:
-    """The data folder of a small world of which everything is computed; no Dagster has seen it."""
+    """The data folder of a small world of which everything is computed; no Dagster has run."""
     return Path(shutil.copytree(computed_template, tmp_path / "data"))
 
 

@@ -6,13 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import click
 import duckdb
 import pytest
-from click.testing import CliRunner
 
 from churn_assets.cli import cli
 from churn_assets.settings import Settings
@@ -23,6 +21,7 @@ from worlds import (
     DAYS,
     ODD_EVENTS,
     Hashes,
+    churn,
     command,
     day,
     deliver,
@@ -43,15 +42,6 @@ def churn_process(data: Path, *arguments: object, debug: bool = False, **variabl
     """The command as a process. Run from beside the data folder, so that a stray `data/` would be seen there."""
     options = ("--debug",) if debug else ()
     return command("churn-assets", "--data", data, *options, *arguments, cwd=data.parent, variables=variables)
-
-
-def churn(data: Path, *arguments: object, **variables: str) -> Done:
-    """The same in this process, which saves the time to import all it needs; as if called by its path."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(data.parent)
-        patched.setattr(sys, "argv", [str(BIN / "churn-assets")])
-        result = CliRunner(env=variables).invoke(cli, ["--data", str(data), *map(str, arguments)])
-    return Done(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 def said(done: Done, besides: tuple[str, ...] = ()) -> str:

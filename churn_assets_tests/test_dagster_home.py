@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,13 @@ from churn_assets.errors import ChurnError
 from worlds import command, day, deployment_of
 
 SHIPPED = Path(home.__file__).with_name("dagster.yaml").read_text("utf-8")
+
+
+@pytest.fixture
+def landed(landed: Path) -> Path:
+    """The small world, of which no Dagster knows."""
+    shutil.rmtree(deployment_of(landed).settings.dagster_home)
+    return landed
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +142,7 @@ def test_the_command_of_a_user_who_followed_dagsters_documentation(landed: Path)
     assert (own / "dagster.yaml").read_text() == SHIPPED
 
 
+@pytest.mark.long
 def test_dagsters_own_command_writes_the_file_that_was_missing_and_says_so(landed: Path) -> None:
     own = landed / "dagster_home"
     own.mkdir()

@@ -93,7 +93,7 @@ def test_day_by_day_each_day_restates_what_it_touches_so_that_nothing_is_left_to
 
 
 def test_each_day_as_if_alone_and_in_any_order_then_backfill(landed: Path, expected: Hashes) -> None:
-    shuffled = list(CALENDAR)
+    shuffled = list(days(1, 6))
     random.Random(1).shuffle(shuffled)
     for at in shuffled:
         one_day_alone(landed, at)
@@ -134,12 +134,12 @@ def test_refused_files_are_all_named_and_every_other_day_is_published(landed: Pa
         deliver(landed, "users", day(8), "", name="empty.csv"),
         deliver(landed, "events", day(4), "x", name="b.csv"),
     ]
-    report = run_with_dagster(landed)
+    report = run_with_dagster(landed, days(1, 9))
     assert sorted(path.name for path in bad for sentence in report.failures if path.name in sentence) == sorted(
         path.name for path in bad
     )
     assert len(report.failures) == len(bad) and not report.blocking
-    there = {(table, at) for table, at in expected if at not in {day(3), day(4), day(8)}}
+    there = {(table, at) for table, at in expected if at <= day(9) and at not in {day(3), day(4), day(8)}}
     assert hashes(landed).keys() == there, "as if nothing had been delivered on these days"
     for path in bad:
         path.unlink()
@@ -165,7 +165,7 @@ def test_an_empty_day_is_published_as_a_day_without_rows(landed: Path) -> None:
 
 def test_partitions_computed_are_counted_from_what_was_published(landed: Path) -> None:
     (landed / "landing/events" / f"date={day(3)}" / "events.csv").write_bytes(b"")
-    report = run_with_dagster(landed)
+    report = run_with_dagster(landed, days(1, 5))
     published = hashes(landed)
     assert report.partitions == len(published) and ("user_daily", day(4)) in published
     assert ("raw_events", day(3)) not in published and ("user_daily", day(3)) not in published

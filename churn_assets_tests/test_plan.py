@@ -18,7 +18,7 @@ from churn_assets.automation.backfill import planned
 from churn_assets.automation.plan import Plan
 from churn_assets.automation.plan import _runs as runs_of_steps
 from churn_assets.calendar import DayRange
-from sizes import examples
+from sizes import THOROUGH, examples
 from worlds import (
     AT_RISK,
     CALENDAR,
@@ -248,7 +248,7 @@ def test_in_chunks_unmatched_events_come_before_user_daily_whose_check_counts_th
     assert order.index("unmatched_events") < order.index("user_daily")
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4 if THOROUGH else 2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_ranges_asked_in_any_order_converge_to_nothing_to_do(
     landed_template: Path, expected: Hashes, data: st.DataObject

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from churn_assets.automation.release import releasable
 from churn_assets.automation.restate import delivered_but_not_published, planned_restatement
 from churn_assets.calendar import DayRange
 from churn_assets.checks.graph import all_checks, verdicts
 from churn_assets.checks.verdict import Stored
-from churn_assets.cli import cli
 from churn_assets.errors import ChurnError
 from erasure_worlds import restate_in_a_plain_loop
-from worlds import SHORT_LABELS, command, deliver, deployment_of, query, run_plainly, tamper
+from worlds import SHORT_LABELS, churn, deliver, deployment_of, query, run_plainly, tamper
 
 PRODUCTS = Path(__file__).parent / "products"
 HEAD = "user_id,event_time,event_type,plan,account,spend,renewal_day,is_paying\n"
@@ -60,7 +58,7 @@ def made_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (data / "churn.toml").write_text(FROM_EVENTS)
     (data.parent / "events.csv").write_text(EVENTS)
     for arguments in (("land", data.parent / "events.csv"), ("backfill",), ("verify",), ("report",)):
-        done = command("churn-assets", "--data", data, *arguments, cwd=data.parent)
+        done = churn(data, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
     return data
 
@@ -138,7 +136,7 @@ def test_the_checks_see_a_user_day_that_is_missing_or_too_many(made: Path) -> No
 
 def test_an_erased_user_is_nowhere_and_the_others_are_as_before(made: Path) -> None:
     before = grid(made)
-    done = command("churn-assets", "--data", made, "erase", "ann@x1", "--yes", cwd=made.parent)
+    done = churn(made, "erase", "ann@x1", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert grid(made) == {"bob@x2": before["bob@x2"]}
     assert not [path for path in made.rglob("*") if path.is_file() and b"ann@x1" in path.read_bytes()]
@@ -170,9 +168,9 @@ def test_land_takes_the_files_that_the_deployment_has(
     (tmp_path / "churn.toml").write_text(settings)
     (tmp_path / "e.csv").write_text("event_id," + EVENTS)
     (tmp_path / "u.csv").write_text("user_id,signup_date\n")
-    done = CliRunner().invoke(cli, ["--data", str(tmp_path), "land", *(str(tmp_path / name) for name in names)])
-    assert done.exit_code != 0
-    assert sentence in " ".join(done.output.split())
+    done = churn(tmp_path, "land", *(tmp_path / name for name in names))
+    assert done.returncode != 0
+    assert sentence in " ".join(done.stderr.split())
     assert not (tmp_path / "landing").exists()
 
 
@@ -200,7 +198,7 @@ def history_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (data.parent / "events.csv").write_text(OF_HISTORY)
     land = ("land", data.parent / "users.csv", data.parent / "events.csv")
     for arguments in (land, ("backfill",)):
-        done = command("churn-assets", "--data", data, *arguments, cwd=data.parent)
+        done = churn(data, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
     return data
 

@@ -60,7 +60,7 @@ def made(
 ) -> tuple[Product, GeneratedWorld, list[tuple[date, Row]], list[tuple[date, Row]]]:
     """Users and events of each shipped product's world, as landed."""
     landing = tmp_path_factory.mktemp(request.param) / "landing"
-    summary = generate(landing, product=request.param, start=START, days=DAYS, users=150)
+    summary = generate(landing, product=request.param, start=START, days=DAYS, users=100)
     return read_product(request.param), summary, list(rows_of(landing, "users")), list(rows_of(landing, "events"))
 
 

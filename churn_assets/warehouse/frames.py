@@ -63,14 +63,13 @@ def seen(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def table_exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Asked before touching a table: an error inside a transaction would abort it. DuckDB is asked until it is there."""
+    """Asked before touching a table: an error inside a transaction would abort it. DuckDB is asked for all tables at once, until
+    this one is there.
+    """
     there = seen(connection)
     if table not in there:
-        query = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ? AND NOT internal"
-        if not connection.execute(query, [SCHEMA, table]).fetchall():
-            return False
-        there.add(table)
-    return True
+        there |= stored_tables(connection)
+    return table in there
 
 
 def stored_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
