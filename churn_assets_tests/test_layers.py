@@ -18,6 +18,7 @@ LAYERS = (
     {
         "errors",
         "files",
+        "savings",
         "settings",
         "source_names",
         "source_settings",
@@ -51,6 +52,7 @@ TRANSFORMS_ALLOWED = {"pandas", "numpy", "pyarrow"}
 CLOCKS_ALLOWED = {
     "calendar": "without an end date the calendar ends yesterday",
     "warehouse.ledger": "published_at",
+    "landing.known_digests": "whether a file had lain still when it was read",
     "automation.erasure_record": "when a user was erased",
     "checks.graph": "when a check was evaluated, which Dagster wants to know",
 }

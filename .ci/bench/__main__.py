@@ -14,7 +14,8 @@ from rich.table import Table
 from bench.features import one_day_of_features
 from bench.learning import landing_to_training_set
 from bench.measure import GIBIBYTE, Benchmark, Result, Taken, compare
-from bench.next_day import next_day, next_day_of_everything, nothing_to_do
+from bench.next_day import day_1000, next_day, next_day_of_everything, nothing_to_do
+from bench.starting import status, usage
 from bench.store import REFERENCE, Store
 from bench.tables import against_sql, against_textbook
 from bench.whole_calendar import one_day, whole_calendar
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
     "calendar": whole_calendar,
     "sql": against_sql,
     "textbook": against_textbook,
+    "day-1000": day_1000,
     "next-day": next_day,
     "next-day-all": next_day_of_everything,
     "nothing": nothing_to_do,
@@ -32,6 +34,8 @@ BENCHMARKS: dict[str, Callable[[Store], Benchmark]] = {
     "wide": wide_declaration,
     "wide-days": wide_user_days,
     "learning": landing_to_training_set,
+    "status": status,
+    "help": usage,
 }
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 

@@ -23,6 +23,7 @@ from churn_assets.contracts import Contract
 from churn_assets.errors import RefusedFile
 from churn_assets.landing.erased import Erased
 from churn_assets.landing.folder import Deliveries, day_digest
+from churn_assets.landing.known_digests import KnownDigests
 from churn_assets.landing.reading import LandedFile, read_file
 from churn_assets.settings import SourceName
 from churn_assets.warehouse import Ledger, Publication
@@ -100,9 +101,11 @@ class LandingStep:
         tables = (deployment.contracts[name] for name in self.outputs)
         return {one.table: Definition.of(one, column_versions(one, common, {})) for one in tables}
 
-    def current_input_hash(self, deployment: Deployment, day: date) -> str | None:
-        """The input hash `day` would be published with now; None where nothing was delivered."""
-        return Deliveries.of(deployment.settings, self.source).day_digest(day)
+    def current_input_hashes(self, deployment: Deployment, days: Iterable[date]) -> dict[date, str | None]:
+        """The input hash that each day would be published with now; None where nothing was delivered."""
+        deliveries = Deliveries.of(deployment.settings, self.source)
+        with KnownDigests.within(deployment.settings.data_dir, self.source) as known:
+            return {day: deliveries.day_digest(day, known) for day in days}
 
     def publications(self, deployment: Deployment, days: DayRange, run_id: str = "") -> Iterator[Publication]:
         raw, files = (deployment.contracts[name] for name in self.outputs)

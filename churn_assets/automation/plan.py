@@ -230,8 +230,7 @@ def _judged(
 
 def _input_hashes(deployment: Deployment, step: AnyStep, ledger: Ledger, days: set[date]) -> Mapping[date, str | None]:
     if isinstance(step, LandingStep):
-        published = ledger.of(step.name)
-        return {day: step.current_input_hash(deployment, day) if day in published else None for day in days}
+        return {**dict.fromkeys(days), **step.current_input_hashes(deployment, days & ledger.of(step.name).keys())}
     span = DayRange(min(days), max(days))
     return ledger.input_hashes(step.reads, span, deployment.settings.calendar_start)
 

@@ -19,6 +19,7 @@ from churn_assets.automation.backfill import Report, backfill, current_ledger, p
 from churn_assets.automation.plan import Plan, Work
 from churn_assets.calendar import DayRange, calendar_days, contiguous
 from churn_assets.landing.folder import Deliveries
+from churn_assets.landing.known_digests import KnownDigests
 from churn_assets.settings import SourceName
 from churn_assets.warehouse.arrivals import arrived_since, changed_files, published_files
 from churn_assets.warehouse.restatements import Restated, published_times, restated_by
@@ -98,9 +99,9 @@ def _arriving(
     """The files of each landing day that are not as they were published."""
     published = published_files(connection, source, DayRange(min(days), max(days)))
     deliveries = Deliveries.of(deployment.settings, source)
-    for day in days:
-        now = deliveries.digests(day)
-        yield day, list(changed_files(published.get(day, {}), now))
+    with KnownDigests.within(deployment.settings.data_dir, source) as known:
+        for day in days:
+            yield day, list(changed_files(published.get(day, {}), deliveries.digests(day, known)))
 
 
 def restated(deployment: Deployment, report: Report) -> list[Restated]:

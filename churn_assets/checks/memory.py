@@ -1,23 +1,21 @@
 """What blocking checks found, day by day, so that days which passed are not judged again while what they hold stays the same.
 
 A verdict is remembered with what it was about: the content of its table's partition and of the same day of the tables it reads,
-what is declared, the settings and the code. It is a saving and no truth: the file may be deleted at any time, and then everything is judged again.
+what is declared, the settings and the code. The file may be deleted at any time, and then everything is judged again.
 What is stored is trusted to be as published here; `verify` is who looks.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Collection, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from churn_assets.checks.verdict import Check, Stored, Verdict, in_words
+from churn_assets.savings import Savings
 from churn_assets.settings import Settings
 
 FILE = "verdicts.sqlite"
@@ -25,21 +23,21 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS verdicts (
     name TEXT NOT NULL, day TEXT NOT NULL, about TEXT NOT NULL, failure TEXT, PRIMARY KEY (name, day))"""
 OF_NO_CHECK = {"data_dir", "end_date", "lock_timeout_seconds", "block_rows", "backfill_chunk_days"}
 """Settings that change no verdict."""
-SECONDS_TO_WAIT = 30
 Days = Mapping[date, str]
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Verdicts of a deployment. Where its file cannot be read or written, nothing is known and nothing is kept."""
+    """Verdicts of a deployment."""
 
-    path: Path
+    savings: Savings
     rules: str
     """A digest of what is declared, the settings and the code."""
 
     @classmethod
     def of(cls, settings: Settings) -> Memory:
-        return cls(settings.data_dir / FILE, _digest(f"{_code()}\n{settings.model_dump_json(exclude=OF_NO_CHECK)}"))
+        rules = _digest(f"{_code()}\n{settings.model_dump_json(exclude=OF_NO_CHECK)}")
+        return cls(Savings(settings.data_dir / FILE, SCHEMA), rules)
 
     def about(self, check: Check, stored: Stored, days: Collection[date]) -> Days:
         """What a verdict on each of the published ones among `days` is about."""
@@ -62,7 +60,7 @@ class Memory:
     @property
     def knows_failures(self) -> bool:
         """Whether any verdict was a failure, of whatever days."""
-        return bool(self._query("SELECT 1 FROM verdicts WHERE failure IS NOT NULL LIMIT 1"))
+        return bool(self.savings.rows("SELECT 1 FROM verdicts WHERE failure IS NOT NULL LIMIT 1"))
 
     def failures(self, check: Check, about: Days) -> dict[date | None, str]:
         """The days on which the check is known to fail, with what is wrong."""
@@ -76,29 +74,11 @@ class Memory:
             for day, of in about.items()
             if (verdict := verdicts.get(day)) is not None and verdict.passed is not None
         ]
-        if not rows:
-            return
-        try:
-            with closing(sqlite3.connect(self.path, timeout=SECONDS_TO_WAIT)) as connection, connection:
-                connection.execute(SCHEMA)
-                connection.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", rows)
-        except sqlite3.OperationalError:  # locked for long, a full disk, a folder that is read-only
-            pass
-        except sqlite3.DatabaseError:  # damaged
-            self.path.unlink(missing_ok=True)
+        self.savings.keep("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", rows)
 
     def _rows(self, name: str) -> list[tuple[date, str, str | None]]:
-        rows = self._query("SELECT day, about, failure FROM verdicts WHERE name = ?", name)
+        rows = self.savings.rows("SELECT day, about, failure FROM verdicts WHERE name = ?", name)
         return [(date.fromisoformat(day), of, failure) for day, of, failure in rows]
-
-    def _query(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
-        if not self.path.exists():
-            return []
-        try:
-            with closing(sqlite3.connect(self.path, timeout=SECONDS_TO_WAIT)) as connection:
-                return connection.execute(query, parameters).fetchall()
-        except sqlite3.Error:
-            return []
 
 
 @cache

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from churn_assets.calendar import days_behind
 from churn_assets.errors import RefusedFile
+from churn_assets.landing.known_digests import KnownDigests
 from churn_assets.settings import SOURCES, Settings, SourceName
 
 NOT_READ = "not read"
@@ -100,25 +101,24 @@ class Deliveries:
         """Whether the day can be read: it has files, or needs none."""
         return self._may_be_empty(day) or self.has_files(day)
 
-    def digests(self, day: date) -> dict[str, str]:
+    def digests(self, day: date, known: KnownDigests) -> dict[str, str]:
         """The digest of each file that lies there now, by name; empty where nothing does.
 
         What a reader would refuse unread (a link out of the landing folder, a pipe) is not read here either.
         """
         try:
             root = self.landing_dir.resolve()
+            names = {path: path.relative_to(self.landing_dir).as_posix() for path in self.files(day)}
             return {
-                path.relative_to(self.landing_dir).as_posix(): _digest(path)
-                if path.is_file() and path.resolve().is_relative_to(root)
-                else NOT_READ
-                for path in self.files(day)
+                name: known.of(path, name) if path.is_file() and path.resolve().is_relative_to(root) else NOT_READ
+                for path, name in names.items()
             }
         except (RefusedFile, OSError):
             return {}
 
-    def day_digest(self, day: date) -> str | None:
-        """`day_digest` of what lies there now, None where nothing was delivered. Reads the files' bytes, not their contents."""
-        digests = self.digests(day)
+    def day_digest(self, day: date, known: KnownDigests) -> str | None:
+        """`day_digest` of what lies there now, None where nothing was delivered. Reads the bytes of files that are not known."""
+        digests = self.digests(day, known)
         return day_digest(digests) if digests or self.is_quiet else None
 
 
@@ -157,12 +157,4 @@ def landing_fingerprint(landing_dir: Path) -> str:
                 digest.update(
                     f"{path.relative_to(landing_dir)}\t{status.st_size}\t{status.st_mtime_ns}\t{status.st_ctime_ns}\n".encode()
                 )
-    return digest.hexdigest()
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=32)
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
     return digest.hexdigest()
