@@ -34,15 +34,18 @@ def changed(before: dict[str, str]) -> set[str]:
     return {name for name, version in versions().items() if before[name] != version}
 
 
+def forget() -> None:
+    """What was read of the package's source."""
+    for cached in vars(cv).values():
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
+
+
 @pytest.fixture
 def altered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Altered]:
     """Replace the first match of a pattern in a module's source, as the version reads it."""
     read = Path.read_text
     edits: dict[Path, tuple[str, str]] = {}
-
-    def forget() -> None:
-        for cached in (cv._tree, cv._imports, cv._code):
-            cached.cache_clear()
 
     def edited(path: Path, *arguments: str, **options: str) -> str:
         text = read(path, *arguments, **options)
@@ -251,6 +254,5 @@ def test_types_of_the_tables_raise_the_steps_that_make_them() -> None:
 def test_the_version_does_not_depend_on_the_working_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = versions()
     monkeypatch.chdir(tmp_path)
-    cv._tree.cache_clear()
-    cv._code.cache_clear()
+    forget()
     assert versions() == before

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -22,6 +23,7 @@ from churn_assets.checks.verdict import Stored
 from churn_assets.errors import ChurnError, RefusedFile
 from churn_assets.landing.delivery import take_delivery
 from churn_assets.landing.folder import NOT_READ, Deliveries
+from churn_assets.landing.known_digests import KnownDigests
 from churn_assets.settings import Settings
 from churn_assets.warehouse import Warehouse
 from churn_assets.warehouse.connection import CONFIG
@@ -330,9 +332,18 @@ def test_looking_for_work_reads_nothing_outside_the_landing_folder_and_waits_for
     (folder / "link.csv").symlink_to(landed.parent / "outside.csv")
     (folder / "endless.csv").symlink_to("/dev/zero")
     os.mkfifo(folder / "pipe.csv")
-    digests = Deliveries(landed / "landing", "users").digests(worlds.day(2))
+    elsewhere = landed.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "users.csv").write_text("user_id,signup_date\n")
+    (landed / "landing" / "users" / f"date={worlds.LAST + timedelta(days=1)}").symlink_to(elsewhere)
+    with KnownDigests.within(landed, "users") as known:
+        digests, outside = (
+            Deliveries(landed / "landing", "users").digests(at, known)
+            for at in (worlds.day(2), worlds.LAST + timedelta(days=1))
+        )
     read = {Path(name).name for name, digest in digests.items() if digest != NOT_READ}
     assert read == {"users.csv"} and len(digests) == 4
+    assert [*outside.values()] == [NOT_READ]
     with pytest.raises(RefusedFile, match="outside the landing folder"):
         take_delivery(folder / "link.csv", settings=Settings().sources.users, landing_dir=landed / "landing")
 

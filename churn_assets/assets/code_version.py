@@ -108,10 +108,16 @@ def _tree(module: str) -> ast.Module:
 
 
 @lru_cache
+def _nodes(module: str) -> tuple[ast.AST, ...]:
+    """All that its source consists of."""
+    return tuple(ast.walk(_tree(module)))
+
+
+@lru_cache
 def _imports(module: str) -> tuple[str, ...]:
     """Modules of this package that `module` imports, `from package import module` included."""
     names: set[str] = set()
-    for node in ast.walk(_tree(module)):
+    for node in _nodes(module):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (package := node.module):
@@ -137,7 +143,7 @@ def _constants(module: str) -> tuple[str, ...]:
 
 
 def _imported_constants(module: str) -> Iterator[Any]:
-    for node in ast.walk(_tree(module)):
+    for node in _nodes(module):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
             ("churn_assets.contracts.", "churn_assets.product.")
         ):
@@ -147,10 +153,9 @@ def _imported_constants(module: str) -> Iterator[Any]:
 
 @lru_cache
 def _code(module: str) -> str:
-    tree = _tree(module)
-    for node in ast.walk(tree):
+    for node in _nodes(module):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             kept = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
             node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.unparse(tree)
+    return ast.unparse(_tree(module))

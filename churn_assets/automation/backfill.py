@@ -100,6 +100,7 @@ def planned(
         training_set=whole and not late_only,
         steps=steps,
         asked=days,
+        ledger=ledger,
         latest=latest,
         force=force,
         late_only=late_only,

@@ -53,6 +53,8 @@ class Plan:
     """What it was made for."""
     force: bool = field(default=False, compare=False, repr=False)
     late_only: bool = field(default=False, compare=False, repr=False)
+    ledger: Ledger = field(default_factory=lambda: Ledger([]), compare=False, repr=False)
+    """What was published then."""
     latest: Mapping[str, datetime] = field(default_factory=dict, compare=False, repr=False)
     """When each run that was known then published last: to see what has moved on since."""
 

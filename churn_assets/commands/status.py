@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def status(deployment: Deployment) -> None:
     """What is published, and what a backfill would do."""
     from churn_assets.assets.training_step import missing_training_set
-    from churn_assets.automation.backfill import current_ledger, known_failures, planned
+    from churn_assets.automation.backfill import known_failures, planned
     from churn_assets.calendar import calendar_days
 
-    ledger, todo = current_ledger(deployment), planned(deployment)
+    todo = planned(deployment)
     calendar = calendar_days(deployment.settings)
     waiting: Counter[str] = Counter()
     for work in todo.works:
@@ -31,7 +31,7 @@ def status(deployment: Deployment) -> None:
     title = f"{deployment.settings.warehouse_path}, calendar {calendar}"
     shown = table(title, "table", ">days", ">first", ">last", ">rows", ">to do")
     for name in deployment.contracts:
-        known = ledger.extent(name)
+        known = todo.ledger.extent(name)
         extent = (
             [f"{known.days:,}", str(known.first), str(known.last), f"{known.rows:,}"] if known else ["0", "-", "-", "0"]
         )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from churn_assets.calendar import days_behind
@@ -107,14 +108,24 @@ class Deliveries:
         What a reader would refuse unread (a link out of the landing folder, a pipe) is not read here either.
         """
         try:
-            root = self.landing_dir.resolve()
-            names = {path: path.relative_to(self.landing_dir).as_posix() for path in self.files(day)}
+            folder_is_inside = self._is_inside(self.folder(day))
+            names = {f"{self.source}/{path.parent.name}/{path.name}": path for path in self.files(day)}
             return {
-                name: known.of(path, name) if path.is_file() and path.resolve().is_relative_to(root) else NOT_READ
-                for path, name in names.items()
+                name: known.of(path, name)
+                if folder_is_inside and path.is_file() and (not path.is_symlink() or self._is_inside(path))
+                else NOT_READ
+                for name, path in names.items()
             }
         except (RefusedFile, OSError):
             return {}
+
+    @cached_property
+    def _root(self) -> Path:
+        return self.landing_dir.resolve()
+
+    def _is_inside(self, path: Path) -> bool:
+        """Whether what lies there lies below the landing folder, wherever links lead."""
+        return path.resolve().is_relative_to(self._root)
 
     def day_digest(self, day: date, known: KnownDigests) -> str | None:
         """`day_digest` of what lies there now, None where nothing was delivered. Reads the bytes of files that are not known."""
