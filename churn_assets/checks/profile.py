@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from churn_assets.contracts.declared import quarantine_reasons
 from churn_assets.product import Attribute, Condition, Product
-from churn_assets.settings import SOURCES, Settings
+from churn_assets.settings import SOURCES, Settings, SourceName
 from churn_assets.warehouse.frames import literal, quoted
 
 
@@ -48,6 +48,11 @@ def _some_rows(meaning: str) -> Expectation:
     return Expectation("rows", "count(*)", meaning, minimum=1)
 
 
+def _unless_quiet(settings: Settings, source: SourceName, *expected: Expectation) -> tuple[Expectation, ...]:
+    """What is expected of a source of which a day without a file is no empty day."""
+    return expected if settings.source(source).quiet_days == "missing" else ()
+
+
 def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     """Expectations by table; every table has some."""
     product = settings.declaration
@@ -55,10 +60,7 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
     reasons = ", ".join(map(literal, quarantine_reasons(product)))
     malformed = _share("malformed_share", "read_error IS NOT NULL", 0.01, "at most 1 % of rows do not fit the header")
     a_file = {
-        source: [_some_rows("at least one file was delivered")]
-        if settings.source(source).quiet_days == "missing"
-        else []
-        for source in SOURCES
+        source: _unless_quiet(settings, source, _some_rows("at least one file was delivered")) for source in SOURCES
     }
     nobody_erased = Expectation(
         "rows_of_erased_users",
@@ -97,10 +99,10 @@ def expectations(settings: Settings) -> Mapping[str, tuple[Expectation, ...]]:
             **of_users,
             "raw_events": (
                 malformed,
-                *(
-                    [_some_rows("the day has events; a header alone is a real empty day, but a rare one")]
-                    if settings.sources.events.quiet_days == "missing"
-                    else []
+                *_unless_quiet(
+                    settings,
+                    "events",
+                    _some_rows("the day has events; a header alone is a real empty day, but a rare one"),
                 ),
             ),
             "events_files": (*a_file["events"], nobody_erased),
