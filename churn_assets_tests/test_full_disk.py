@@ -17,8 +17,13 @@ from churn_assets.errors import FULL, NOT_WRITABLE, about_the_disk
 from test_cli import said_here
 
 ROOM = "256m"
-WORDS_OF_DAGSTER = ("Exception while writing logger call to event log", "(Background on this error")
-"""What its log handler prints by itself when its books cannot be written."""
+WORDS_OF_DAGSTER = (
+    "Exception while writing logger call to event log",
+    "Exception while storing event batch",
+    "Falling back to storing multiple single-event storage requests",
+    "(Background on this error",
+)
+"""What it prints by itself when its books cannot be written: which, depends on the moment at which the disk is full."""
 
 
 @pytest.fixture

@@ -281,12 +281,14 @@ class PooledSqliteEventLogStorage(stock.SqliteEventLogStorage):
             self._poller.unwatch_run(run_id, handler)
 
     def dispose(self) -> None:
-        self._store_waiting()
-        if self._poller:
-            self._poller.close()
-            self._poller = None
-        super().dispose()
-        self._pool.close()
+        try:
+            self._store_waiting()
+        finally:  # A full disk is no reason to keep files open.
+            if self._poller:
+                self._poller.close()
+                self._poller = None
+            super().dispose()
+            self._pool.close()
 
 
 def _insert_checks(index: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
