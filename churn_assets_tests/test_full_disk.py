@@ -34,7 +34,8 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or not mount(folder, "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs"):
         pytest.skip("no file system can be mounted here: that takes root, and a container that allows it")
     yield folder
-    subprocess.run(["umount", folder], check=True)
+    # Not at once, since the traceback of an error may hold a file open until it is collected.
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def mount(folder: Path, *options: str) -> bool:
