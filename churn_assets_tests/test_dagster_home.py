@@ -23,7 +23,7 @@ SHIPPED = Path(home.__file__).with_name("dagster.yaml").read_text("utf-8")
 
 @pytest.fixture
 def landed(landed: Path) -> Path:
-    """The small world, of which no Dagster knows."""
+    """The small world without the databases of Dagster."""
     shutil.rmtree(deployment_of(landed).settings.dagster_home)
     return landed
 

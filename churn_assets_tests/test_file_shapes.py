@@ -27,6 +27,10 @@ CSV = HEADER + "1,7,2026-01-05T08:00:00,login\n2,8,2026-01-05T08:00:00,login\n"
 JSONL = '{"event_id": 1, "user_id": 7, "event_time": "2026-01-05", "event_type": "login"}\n'
 
 
+READ = ((GZIP, False), (ZIP, False))
+"""What is no text, and is unpacked once."""
+
+
 def deployment(data: Path, delimiter: str = ",") -> Settings:
     own = Settings(sources={"events": {"delimiter": delimiter}})  # type: ignore[arg-type]
     return own.model_copy(update={"data_dir": data})
@@ -147,9 +151,7 @@ def test_a_name_that_says_gzip_over_plain_text_is_refused_with_the_remedy(tmp_pa
 @pytest.mark.parametrize("name", ["e.csv", "e.tsv", "e.jsonl", "e.json"])
 @pytest.mark.parametrize(
     ("beginning", "is_gzipped"),
-    [
-        pair for pair in product(BEGINNINGS, (False, True)) if pair not in ((GZIP, False), (ZIP, False))
-    ],  # those are read
+    [pair for pair in product(BEGINNINGS, (False, True)) if pair not in READ],
     ids=lambda value: str(value) if isinstance(value, bool) else BEGINNINGS[value][0],
 )
 def test_what_is_no_text_is_called_by_its_name_before_encodings_are(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from churn_assets.automation.backfill import planned
 from churn_assets.landing import known_digests
 from churn_assets.landing.known_digests import FILE, KnownDigests, file_digest
-from worlds import CALENDAR, day, deployment_of, run_plainly, work_by_table
+from worlds import CALENDAR, DAMAGES_OF_SAVINGS, damage_savings, day, deployment_of, run_plainly, work_by_table
 
 Reads = list[Path]
 
@@ -117,22 +116,12 @@ def test_where_a_file_has_no_time_of_its_last_change_it_is_read_again(
     assert digest_of(tmp_path, file) == digest_of(tmp_path, file) and reads == [file, file]
 
 
-@pytest.mark.parametrize("damage", ["deleted", "noise", "emptied", "another schema", "a folder"])
+@pytest.mark.parametrize("damage", DAMAGES_OF_SAVINGS)
 def test_a_memory_that_is_lost_or_damaged_costs_time_alone(
     tmp_path: Path, file: Path, reads: Reads, damage: str
 ) -> None:
     digest_of(tmp_path, file)
-    path = tmp_path / FILE
-    path.unlink()
-    if damage == "noise":
-        path.write_bytes(b"no database at all" * 100)
-    elif damage == "emptied":
-        path.write_bytes(b"")
-    elif damage == "another schema":
-        with sqlite3.connect(path) as connection:
-            connection.execute("CREATE TABLE digests (x)")
-    elif damage == "a folder":
-        path.mkdir()
+    damage_savings(tmp_path / FILE, "digests", damage)
     rewritten(file)
     for _ in range(2):
         assert digest_of(tmp_path, file) == file_digest(file)

@@ -19,8 +19,8 @@ from churn_assets.report import gather, page, write_report
 from churn_assets.report.asset import CHURN_REPORT
 from churn_assets.report.data_docs import write_data_docs
 from churn_assets.report.write import pictures_of
-from test_cli import churn, said
-from worlds import DAYS, day, days, deliver, deployment_of, query, run_plainly, run_with_dagster, tamper
+from test_cli import said
+from worlds import DAYS, churn, day, days, deliver, deployment_of, query, run_plainly, run_with_dagster, tamper
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -26,7 +26,7 @@ from churn_assets.automation.restate import (
 )
 from churn_assets.calendar import DayRange
 from churn_assets.graph import build_definitions
-from test_cli import churn, said
+from test_cli import said
 from worlds import (
     AT_RISK,
     DAYS,
@@ -34,6 +34,7 @@ from worlds import (
     LATENESS,
     Hashes,
     bring_back,
+    churn,
     day,
     days,
     deliver,

@@ -4,7 +4,6 @@ day that failed is never let through, and a lost or damaged memory only costs ti
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -17,10 +16,12 @@ from churn_assets.calendar import DayRange
 from churn_assets.checks import graph
 from churn_assets.checks.memory import FILE, Memory
 from churn_assets.checks.verdict import Check, Stored, Verdict
-from test_cli import churn
 from worlds import (
     CALENDAR,
+    DAMAGES_OF_SAVINGS,
     SHORT_LABELS,
+    churn,
+    damage_savings,
     day,
     deliver,
     deployment_of,
@@ -122,22 +123,12 @@ def test_status_repeats_a_failure_with_its_sentence_until_it_is_mended(landed: P
     assert "unmatched_events.share" not in churn(landed, "status").stdout, "it is of what was published before"
 
 
-@pytest.mark.parametrize("damage", ["deleted", "noise", "emptied", "another schema", "a folder"])
+@pytest.mark.parametrize("damage", DAMAGES_OF_SAVINGS)
 def test_a_memory_that_is_lost_or_damaged_costs_time_alone(
     computed: Path, judged: dict[str, set[date]], damage: str
 ) -> None:
     failing(computed)
-    path = computed / FILE
-    path.unlink()
-    if damage == "noise":
-        path.write_bytes(b"no database at all" * 100)
-    elif damage == "emptied":
-        path.write_bytes(b"")
-    elif damage == "another schema":
-        with sqlite3.connect(path) as connection:
-            connection.execute("CREATE TABLE verdicts (x)")
-    elif damage == "a folder":
-        path.mkdir()
+    damage_savings(computed / FILE, "verdicts", damage)
     tamper(computed, f"DELETE FROM churn.user_daily WHERE as_of_date = '{day(4)}' AND total_events = 0")
     judged.clear()
     for _ in range(2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -156,6 +157,23 @@ def tamper(data: Path, *statements: str) -> None:
     with deployment_of(data).warehouse.writing() as connection:
         for statement in statements:
             connection.execute(statement).fetchall()
+
+
+DAMAGES_OF_SAVINGS = ("deleted", "noise", "emptied", "another schema", "a folder")
+
+
+def damage_savings(path: Path, table: str, damage: str) -> None:
+    """Do one of these damages to a file that only saves work."""
+    path.unlink()
+    if damage == "noise":
+        path.write_bytes(b"no database at all" * 100)
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    elif damage == "another schema":
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"CREATE TABLE {table} (x)")
+    elif damage == "a folder":
+        path.mkdir()
 
 
 def query(data: Path, statement: str) -> list[tuple[Any, ...]]:

@@ -8,6 +8,7 @@ from bench.measure import Benchmark, Command
 from bench.store import Store, churn_assets, copied
 
 USERS, DAYS = 20, 1000
+IMPORT_DAGSTER = Command((sys.executable, "-c", "import dagster"))
 
 
 def status(store: Store) -> Benchmark:
@@ -19,7 +20,7 @@ def status(store: Store) -> Benchmark:
         work=f"{DAYS:,} days of every table, {users} users: churn-assets status",
         against="import dagster",
         ours=lambda folder: Command((*churn_assets(copied(done, folder / "data")), "status")),
-        theirs=lambda _: Command((sys.executable, "-c", "import dagster")),
+        theirs=lambda _: IMPORT_DAGSTER,
         at_most=1.0,
     )
 
@@ -30,6 +31,6 @@ def usage(_: Store) -> Benchmark:
         work="churn-assets --help",
         against="import dagster",
         ours=lambda folder: Command((*churn_assets(folder), "--help")),
-        theirs=lambda _: Command((sys.executable, "-c", "import dagster")),
+        theirs=lambda _: IMPORT_DAGSTER,
         at_most=0.2,
     )

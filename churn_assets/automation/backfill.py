@@ -309,6 +309,8 @@ def failing_unchecked(deployment: Deployment, tables: Iterable[str], days: DayRa
     for table in tables:
         if unchecked := [day for day in days if day not in report.checked.get(table, ())]:
             together.setdefault(DayRange(unchecked[0], unchecked[-1]), []).append(table)
+    if not together:
+        return {}
     memory, failing = Memory.of(deployment.settings), Failing()
     for span, of_tables in together.items():
         failing |= failing_blocking_checks(deployment, of_tables, span, memory)
@@ -394,7 +396,9 @@ def _note_checks(deployment: Deployment, result: ExecuteInProcessResult, report:
             report.add({name: {day: in_words(figures)}})
         else:
             report.warnings[name] += 1
-            report.expected.setdefault(name, str(figures.get(EXPECTED) or _description(deployment, name)).rstrip("."))
+            if name not in report.expected:
+                expected = figures[EXPECTED] if EXPECTED in figures else _description(deployment, name)
+                report.expected[name] = str(expected).rstrip(".")
 
 
 def _description(deployment: Deployment, name: str) -> str:

@@ -5,12 +5,12 @@ Nothing here looks at what the bytes mean; that is for the readers of each forma
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from churn_assets.errors import RefusedFile
+from churn_assets.landing.digest import digest_of
 from churn_assets.landing.packing import GZIP, PLAIN, ZIP, Limits, Packing, name_within, unpacked
 from churn_assets.settings import SourceSettings
 
@@ -94,7 +94,7 @@ def take_delivery(path: Path, *, settings: SourceSettings, landing_dir: Path) ->
         data=data,
         delivered_bytes=len(delivered),
         packing=packing,
-        digest=hashlib.blake2b(delivered, digest_size=32).hexdigest(),
+        digest=digest_of([delivered]),
     )
 
 

@@ -8,13 +8,14 @@ bytes that they were read from.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from churn_assets.landing.digest import digest_of
 from churn_assets.savings import Savings
 from churn_assets.settings import SourceName
 
@@ -59,11 +60,8 @@ class KnownDigests:
 
 def file_digest(path: Path) -> str:
     """Over all bytes of the file."""
-    digest = hashlib.blake2b(digest_size=32)
     with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+        return digest_of(iter(partial(file.read, 1 << 20), b""))
 
 
 def _state(path: Path) -> State:
