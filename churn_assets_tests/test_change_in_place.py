@@ -121,6 +121,7 @@ def test_a_changed_table_ends_as_a_fresh_one_and_nothing_is_left_to_do(
     assert set(columns(computed, table)) == set(deployment_of(computed).contracts[table].column_names)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "settings",
     [

@@ -476,6 +476,7 @@ finally:
 """
 
 
+@pytest.mark.long
 def test_a_backfill_needs_neither_great_expectations_nor_a_canvas(landed: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", IMPORTED, "--data", landed, "backfill", str(day(1))],
@@ -550,6 +551,7 @@ STRANGERS = "event_id,user_id,event_time,event_type\n" + "".join(
 """More events of nobody than a day may have."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("select", [None, {"user_daily"}], ids=["all", "user_daily alone"])
 def test_what_waits_for_a_table_whose_check_fails_is_not_computed_by_a_second_try(
     landed: Path, select: set[str] | None

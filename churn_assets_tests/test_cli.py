@@ -261,6 +261,7 @@ def test_debug_shows_the_traceback(tmp_path: Path, landed: Path) -> None:
     assert done.returncode != 0 and "Traceback" in done.stderr and "ChurnError" in done.stderr
 
 
+@pytest.mark.long
 def test_debug_shows_the_traceback_of_a_failed_step_too(landed: Path) -> None:
     (landed / "landing/users" / f"date={day(1)}" / "users.csv").write_bytes(b"")
     done = churn_process(landed, "backfill", day(1), debug=True)

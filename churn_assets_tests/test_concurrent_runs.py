@@ -116,6 +116,7 @@ def test_any_schedule_of_neighbouring_backfills_ends_green_in_the_serial_hashes(
     run_state_machine_as_test(machine, settings=limits)
 
 
+@pytest.mark.long
 def test_who_ends_last_computes_again_what_others_published_from_less_than_there_is_now(
     landed: Path, expected: Hashes
 ) -> None:

@@ -132,6 +132,7 @@ def test_without_a_name_own_home_is_used_and_none_is_left_in_the_environment(lan
     assert "DAGSTER_HOME" not in os.environ
 
 
+@pytest.mark.long
 def test_the_command_of_a_user_who_followed_dagsters_documentation(landed: Path) -> None:
     own = landed / "dagster_home"
     own.mkdir()

@@ -23,6 +23,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Hash
     yield with_log(tmp_path_factory.mktemp("damage"), seed=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", HARMS)
 @pytest.mark.parametrize("target", TARGETS)
 def test_damage_is_named_or_harmless_and_never_a_wrong_answer(

@@ -311,6 +311,7 @@ def test_rows_delivered_again_are_counted_and_not_taken(erased: Path, without_re
     assert len(record(erased)["erasures"]) == 2  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_a_backup_from_before_does_not_bring_them_back(template: Path, erased: Path) -> None:
     deployment = deployment_of(erased)
     restore(deployment, template / "warehouse.duckdb", replace=True)

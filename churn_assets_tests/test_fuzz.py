@@ -162,6 +162,7 @@ def test_the_campaign_prints_its_seed_and_goes_on_after_a_finding(
     assert [path.name.split(".")[0] for path in (tmp_path / ".fuzz").iterdir()] == ["12"]
 
 
+@pytest.mark.long
 def test_the_campaign_runs_as_make_fuzz_starts_it() -> None:
     root = Path(__file__).parents[1]
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -92,6 +92,7 @@ def test_day_by_day_each_day_restates_what_it_touches_so_that_nothing_is_left_to
     assert not differing(hashes(landed), expected)
 
 
+@pytest.mark.long
 def test_each_day_as_if_alone_and_in_any_order_then_backfill(landed: Path, expected: Hashes) -> None:
     shuffled = list(days(1, 6))
     random.Random(1).shuffle(shuffled)
@@ -102,6 +103,7 @@ def test_each_day_as_if_alone_and_in_any_order_then_backfill(landed: Path, expec
     assert not differing(hashes(landed), expected)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chunk", [1, 5])
 def test_chunks(landed: Path, expected: Hashes, chunk: int) -> None:
     write_settings(landed, backfill_chunk_days=chunk)
@@ -116,6 +118,7 @@ def test_checks_pass_in_chunks_because_what_they_read_is_made_before(landed: Pat
     assert report.succeeded and report.partitions == 6 * len(deployment_of(landed).contracts)
 
 
+@pytest.mark.long
 def test_a_gap_and_its_refill(landed: Path, expected: Hashes) -> None:
     withdraw(landed, day(6))
     report = run_with_dagster(landed)
@@ -127,6 +130,7 @@ def test_a_gap_and_its_refill(landed: Path, expected: Hashes) -> None:
     assert not differing(hashes(landed), expected)
 
 
+@pytest.mark.long
 def test_refused_files_are_all_named_and_every_other_day_is_published(landed: Path, expected: Hashes) -> None:
     torn = 'event_id,user_id,event_time,event_type\n1,1,"secret-value'
     bad = [deliver(landed, "events", day(n), torn, name=f"torn-{n}.csv") for n in (3, 4)]
@@ -147,6 +151,7 @@ def test_refused_files_are_all_named_and_every_other_day_is_published(landed: Pa
     assert not differing(hashes(landed), expected)
 
 
+@pytest.mark.long
 def test_tiny_blocks_that_split_days_into_key_buckets(landed: Path, expected: Hashes) -> None:
     write_settings(landed, block_rows=25)
     run_plainly(landed)
@@ -163,6 +168,7 @@ def test_an_empty_day_is_published_as_a_day_without_rows(landed: Path) -> None:
     assert query(landed, "SELECT count(*) FROM churn.user_daily") == [(0,)]
 
 
+@pytest.mark.long
 def test_partitions_computed_are_counted_from_what_was_published(landed: Path) -> None:
     (landed / "landing/events" / f"date={day(3)}" / "events.csv").write_bytes(b"")
     report = run_with_dagster(landed, days(1, 5))
@@ -172,6 +178,7 @@ def test_partitions_computed_are_counted_from_what_was_published(landed: Path) -
     assert len(report.failures) == 1 and f"events/date={day(3)}/events.csv" in report.failures[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "step", [step for step in all_steps(Settings()) if len(step.outputs) > 1], ids=lambda step: step.name
 )

@@ -79,6 +79,7 @@ def test_what_was_computed_passes(world: World) -> None:
     assert {name: red(world, name) for name in ("observed", "recounted")} == {"observed": [], "recounted": []}
 
 
+@pytest.mark.long
 @settings(PROPERTY, max_examples=examples(20))
 @given(world=worlds(), one=st.integers(0, 99))
 def test_a_label_that_is_another_turns_red(world: World, one: int) -> None:

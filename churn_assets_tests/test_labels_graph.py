@@ -65,6 +65,7 @@ def test_a_new_day_leaves_labels_alone_whose_horizon_stays_open(landed: Path) ->
     assert_labels_are_those_computed_now(landed)
 
 
+@pytest.mark.long
 def test_a_gap_in_a_horizon_and_its_end_label_the_days_before_again_that_see_it(landed: Path) -> None:
     write_settings(landed, LONG_HORIZON, lateness_days=0)
     run_plainly(landed, days(1, 5))

@@ -110,6 +110,7 @@ def test_some_churn_some_do_not_and_every_check_is_green(computed: Path) -> None
     assert [red_days(computed, name) for name in CHECKS] == [[]] * len(CHECKS)
 
 
+@pytest.mark.long
 def test_each_day_on_its_own_gives_the_same_labels_as_all_at_once(landed: Path, at_once: Hashes) -> None:
     run_plainly(landed, days(1, 7))
     for number in range(8, DAYS + 1):
@@ -147,6 +148,7 @@ def test_a_new_day_leaves_labels_alone_whose_horizon_stays_open(landed: Path) ->
     assert worked == [day(5), day(6), day(9), day(10)]
 
 
+@pytest.mark.long
 def test_a_missing_day_censors_until_it_comes(landed: Path, at_once: Hashes) -> None:
     withdraw(landed, day(7))
     run_plainly(landed)

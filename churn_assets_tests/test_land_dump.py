@@ -366,6 +366,7 @@ def test_more_than_ten_years_must_be_asked_for(land: Land, data: Path) -> None:
     assert "4,1,2926-01-05" in files(data)["events 01-06"]
 
 
+@pytest.mark.long
 def test_ten_years_are_not_too_many(land: Land) -> None:
     assert land(events=EVENTS + "4,1,2036-01-01,login\n").days == 3652
     assert land(start=date(2010, 1, 1), end=date(2026, 1, 6), replace=True).days > 3653

@@ -93,6 +93,7 @@ def test_what_is_delivered_for_a_quiet_day_later_is_computed_as_if_it_had_been_t
     assert not differing(hashes(quiet), expected)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_a_day_whose_files_are_gone_is_no_quiet_day(quiet: Path) -> None:
     """A landing that is not mounted would empty every table."""
     run_plainly(quiet)

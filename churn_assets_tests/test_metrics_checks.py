@@ -71,6 +71,7 @@ def test_green_where_all_is_well(months: Path, name: str) -> None:
     assert red_days(months, name, ALL) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", INVARIANTS)
 def test_green_around_a_day_that_is_missing(months: Path, tmp_path: Path, name: str) -> None:
     data = tmp_path / "gap"

@@ -157,6 +157,7 @@ def test_the_asset_writes_the_same_page_and_carries_the_pictures(computed: Path)
     assert page.read_bytes() == before
 
 
+@pytest.mark.long
 def test_no_run_over_tables_draws_a_picture(landed: Path) -> None:
     assert run_with_dagster(landed, days(1, 8)).succeeded
     with dagster_instance(deployment_of(landed)) as instance:

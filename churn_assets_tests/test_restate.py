@@ -183,6 +183,7 @@ def test_a_refused_file_is_named_and_what_is_published_stays(computed: Path, exp
     assert not differing(hashes(computed), expected)
 
 
+@pytest.mark.long
 def test_what_it_did_is_told_by_table(computed: Path) -> None:
     deliver(computed, "events", day(6), NEW_EVENTS, name="correction.csv")
     deployment = deployment_of(computed)

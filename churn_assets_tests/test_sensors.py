@@ -108,6 +108,7 @@ def test_where_nothing_has_changed_nothing_is_asked_for_and_the_next_look_reads_
     assert isinstance(again, SkipReason) and "Nothing has landed" in str(again.skip_message)
 
 
+@pytest.mark.long
 def test_one_run_after_the_other_with_exact_days_until_all_is_as_if_it_had_landed_in_time(
     computed: Path, instance: DagsterInstance
 ) -> None:

@@ -117,6 +117,7 @@ def test_49_events_of_nobody_that_are_right_are_said_to_be(tmp_path: Path, setti
     assert not failing(data, UNMATCHED)
 
 
+@pytest.mark.long
 def test_a_wrong_id_type_stops_a_backfill_which_says_so_and_goes_on_once_it_is_set(tmp_path: Path) -> None:
     data = world(tmp_path / "data", [2, 2, 2], [0, 0, 0])
     for number, source in itertools.product(range(1, UNTIL + 1), ("users", "events")):

@@ -134,6 +134,7 @@ def test_the_checks_see_a_user_day_that_is_missing_or_too_many(made: Path) -> No
     assert failing_checks(made).keys() == {"clean_users.complete", "user_day_grid.complete"}
 
 
+@pytest.mark.long
 def test_an_erased_user_is_nowhere_and_the_others_are_as_before(made: Path) -> None:
     before = grid(made)
     done = churn(made, "erase", "ann@x1", "--yes")

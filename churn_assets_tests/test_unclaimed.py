@@ -130,6 +130,7 @@ def test_it_is_undecided_about_what_it_cannot_read(
     assert search_landing(settings, SEVEN, "7").undecided == ([path] if is_named else [])
 
 
+@pytest.mark.long
 def test_what_it_is_undecided_about_it_names_and_fails(computed: Path) -> None:
     path = landed(computed, "events/notes.txt", "user 7 called\n")
     result = run(computed, "erase", "7", "--yes")

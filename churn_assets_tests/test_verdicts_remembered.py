@@ -123,6 +123,7 @@ def test_status_repeats_a_failure_with_its_sentence_until_it_is_mended(landed: P
     assert "unmatched_events.share" not in churn(landed, "status").stdout, "it is of what was published before"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", DAMAGES_OF_SAVINGS)
 def test_a_memory_that_is_lost_or_damaged_costs_time_alone(
     computed: Path, judged: dict[str, set[date]], damage: str
@@ -136,6 +137,7 @@ def test_a_memory_that_is_lost_or_damaged_costs_time_alone(
     assert judged["user_daily.conserved"] == {*CALENDAR}
 
 
+@pytest.mark.long
 def test_a_check_run_by_dagster_is_remembered(landed: Path, judged: dict[str, set[date]]) -> None:
     assert run_with_dagster(landed).succeeded
     judged.clear()
