@@ -439,6 +439,7 @@ LIMITS = st.none() | st.sampled_from([-1.0, 0.0, 0.05, 1.0, 3.0])
 FIGURES = st.sampled_from([-1.0, 0.0, -0.0, 0.05, 0.1, 1.0, 2.0, 3.0, 1e300, math.inf, -math.inf, math.nan])
 
 
+@pytest.mark.long
 @settings(max_examples=examples(40))
 @given(
     limits=st.lists(st.tuples(LIMITS, LIMITS).filter(lambda pair: pair != (None, None)), min_size=1, max_size=3),

@@ -231,6 +231,7 @@ def test_a_refused_file_is_named_and_what_is_published_stays(computed: Path, exp
     assert not differing(hashes(computed), expected)
 
 
+@pytest.mark.long
 def test_a_warehouse_held_by_another_process_is_waited_for_and_then_named(computed: Path) -> None:
     write_settings(computed, lock_timeout_seconds=1)
     deliver(computed, "events", day(6), ODD_EVENTS, name="odd2.csv")

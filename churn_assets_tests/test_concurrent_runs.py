@@ -100,14 +100,12 @@ class Schedules(RuleBasedStateMachine):
         self._folder.cleanup()
 
 
-@pytest.mark.parametrize("examples", [1, pytest.param(3, marks=pytest.mark.long)])
-def test_any_schedule_of_neighbouring_backfills_ends_green_in_the_serial_hashes(
-    examples: int, landed: Path, expected: Hashes
-) -> None:
+@pytest.mark.long
+def test_any_schedule_of_neighbouring_backfills_ends_green_in_the_serial_hashes(landed: Path, expected: Hashes) -> None:
     run_plainly(landed, KNOWN)
     machine = type("Schedules", (Schedules,), {"begun": landed, "expected": expected})
     limits = settings(
-        max_examples=examples,
+        max_examples=3,
         stateful_step_count=12,
         deadline=None,
         suppress_health_check=list(HealthCheck),

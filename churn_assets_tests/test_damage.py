@@ -44,6 +44,7 @@ def test_damage_is_named_or_harmless_and_never_a_wrong_answer(
     assert outcomes & ({NAMED} if (target, how) != (LOG, "end cut off") else {OLD}), "the damage did some harm"
 
 
+@pytest.mark.long
 def test_undamaged_it_is_the_new_state(world: tuple[Path, Hashes, Hashes]) -> None:
     data, old, new = world
     assert old != new

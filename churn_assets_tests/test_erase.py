@@ -288,6 +288,7 @@ def test_the_hash_is_another_in_another_deployment(whole: Path, erased_template:
 # --- not to come back ---
 
 
+@pytest.mark.long
 def test_rows_delivered_again_are_counted_and_not_taken(erased: Path, without_restatement: None) -> None:
     for suffix in SUFFIXES:
         rows = [

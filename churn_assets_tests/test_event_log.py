@@ -254,6 +254,7 @@ def recorded(home: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> list[dic
         return [*seen, answers(instance, home, runs), stored_rows(instance, home, runs)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["ours", "unbatched"])
 def test_every_answer_and_every_row_is_the_stock_storages(
     kind: str, oracle: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

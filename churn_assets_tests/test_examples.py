@@ -29,6 +29,7 @@ stride_days = 2
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
+@pytest.mark.long
 def test_train_and_score_runs_from_a_training_set_to_the_users_of_the_newest_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

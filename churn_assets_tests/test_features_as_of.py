@@ -150,6 +150,7 @@ def test_no_entities_give_no_rows_with_every_column(berlin: Path) -> None:
 instants = st.datetimes(datetime(2026, 3, 18), datetime(2026, 4, 9)).map(lambda at: at.replace(tzinfo=timezone.utc))
 
 
+@pytest.mark.long
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(1, 4), instants), min_size=1, max_size=8), st.booleans())
 def test_each_entity_gets_the_row_the_oracle_finds_or_none(

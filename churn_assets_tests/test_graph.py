@@ -326,6 +326,7 @@ def test_lineage_is_the_windows_the_steps_declare() -> None:
     }
 
 
+@pytest.mark.long
 def test_each_partition_shows_its_own_rows_hash_and_quality_score(landed: Path) -> None:
     run_with_dagster(landed)
     deployment = deployment_of(landed)

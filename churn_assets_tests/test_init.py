@@ -295,6 +295,7 @@ def answered(data: Path, dump: Path, answers: str) -> str:
     return shown.decode()
 
 
+@pytest.mark.long
 def test_on_a_terminal_the_guesses_are_the_defaults_of_a_few_questions(tmp_path: Path) -> None:
     dump = amplitude(tmp_path)
     shown = answered(tmp_path / "asked", dump, "amplitude_id\n\n\nEurope/Berlin\n")

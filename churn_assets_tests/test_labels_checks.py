@@ -73,6 +73,7 @@ def red(world: World, name: str, *changes: str) -> list[date]:
     return [at for at in DAYS if at in world.published and verdicts[at].failed]
 
 
+@pytest.mark.long
 @PROPERTY
 @given(world=worlds())
 def test_what_was_computed_passes(world: World) -> None:

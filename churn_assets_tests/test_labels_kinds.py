@@ -40,6 +40,7 @@ def test_labels_are_what_plain_python_says(world: World) -> None:
         assert row == key | world.expected(row["user_id"], row["as_of_date"])
 
 
+@pytest.mark.long
 @settings(PROPERTY, max_examples=examples(40))
 @given(world=worlds(), seed=st.integers(0, 9), cut=DAY)
 def test_any_split_of_days_and_any_order_of_rows_give_the_same_labels(world: World, seed: int, cut: int) -> None:

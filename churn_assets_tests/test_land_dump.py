@@ -535,6 +535,7 @@ def test_a_broken_settings_file_is_refused(tmp_path: Path) -> None:
 # --- real dumps -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "days", "rows"), [("churn_mlops", 120, 480_536), ("oulad", 1153, 1_082_104)])
 def test_the_reference_dumps_land_whole(data: Path, name: str, days: int, rows: int) -> None:
     folder = Path(__file__).parents[2] / "shared/reference" / name

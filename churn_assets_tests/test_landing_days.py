@@ -68,6 +68,7 @@ def test_a_quiet_day_is_an_empty_day(quiet: Path, tmp_path: Path) -> None:
     assert query(quiet, f"SELECT count(*) FROM churn.events_files WHERE landing_date = '{day(4)}'") == [(0,)]
 
 
+@pytest.mark.long
 def test_quiet_days_are_green_with_all_checks_and_nothing_is_left_to_do(quiet: Path) -> None:
     report = run_with_dagster(quiet)
     assert report.succeeded

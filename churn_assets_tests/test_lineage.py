@@ -58,6 +58,7 @@ def test_what_comes_from_files_has_none(deployment: Deployment) -> None:
     assert not any(lineage_of(deployment, f"{kind}") for kind in ("raw_users", "users_files", "raw_events"))
 
 
+@pytest.mark.long
 def test_a_column_changes_only_with_those_it_is_made_from_and_with_each_of_them(deployment: Deployment) -> None:
     """Every column that is no key, one after the other: its values exchanged among each other, and all made one."""
     undeclared, without_effect = [], []

@@ -248,6 +248,7 @@ def test_in_chunks_unmatched_events_come_before_user_daily_whose_check_counts_th
     assert order.index("unmatched_events") < order.index("user_daily")
 
 
+@pytest.mark.long
 @settings(max_examples=4 if THOROUGH else 2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_ranges_asked_in_any_order_converge_to_nothing_to_do(

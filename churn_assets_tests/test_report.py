@@ -145,6 +145,7 @@ def materialized_report(data: Path) -> AssetMaterialization:
     return event.materialization
 
 
+@pytest.mark.long
 def test_the_asset_writes_the_same_page_and_carries_the_pictures(computed: Path) -> None:
     metadata = materialized_report(computed).metadata
     assert set(metadata) == {"page", "active_users", "growth_accounting", "retention"}
@@ -190,6 +191,7 @@ def test_data_docs_have_a_page_for_each_table_and_mark_what_breached(computed: P
     assert "every event finds its user-day" in (site / "expectations" / "unmatched_events.html").read_text()
 
 
+@pytest.mark.long
 def test_data_docs_are_written_anew_and_leave_nothing_beside(computed: Path, tmp_path: Path) -> None:
     site = tmp_path / "docs"
     assert write_data_docs(deployment_of(computed), site) == site / "index.html"

@@ -51,6 +51,7 @@ def test_an_address_of_no_use_is_not_quoted(url: str) -> None:
     assert why is not None and SECRET not in why
 
 
+@pytest.mark.long
 def test_the_address_is_in_no_file_no_output_and_nothing_the_ui_is_told(
     landed: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

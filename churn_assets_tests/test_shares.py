@@ -136,6 +136,7 @@ def test_a_wrong_id_type_stops_a_backfill_which_says_so_and_goes_on_once_it_is_s
     assert run_with_dagster(data).succeeded
 
 
+@pytest.mark.long
 def test_what_runs_took_in_adds_up(landed: Path) -> None:
     first = run_with_dagster(landed)
     users, events = intakes(deployment_of(landed), first.run_ids)

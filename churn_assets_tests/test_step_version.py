@@ -257,6 +257,7 @@ def test_what_refers_to_itself_is_described_too() -> None:
     assert described(own)[0] == ["list(itself)"]
 
 
+@pytest.mark.long
 def test_versions_are_the_same_in_every_process_whatever_order_its_sets_have() -> None:
     code = (
         "from churn_assets.assets.step import Deployment; from churn_assets.assets.steps import all_steps; "

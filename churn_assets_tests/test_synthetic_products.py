@@ -89,6 +89,7 @@ def test_every_event_type_attribute_and_property_occurs(made: Made) -> None:
             assert len(values - {None}) > 1, entry.name
 
 
+@pytest.mark.long
 def test_every_row_is_clean_by_the_rules_of_its_declaration(made: Made) -> None:
     product, _, users, events = made
     assert {user_fate(row, product) for _, row in users} == {("", frozenset())}
