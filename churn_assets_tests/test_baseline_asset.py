@@ -58,7 +58,7 @@ def data(template: Path, tmp_path: Path) -> Path:
 
 def test_it_shows_the_figures_and_pictures_of_the_training_set_and_stores_nothing(data: Path) -> None:
     before = sorted(data.rglob("*"))
-    (made,), _ = materialized(deployment_of(data))
+    (made,), log = materialized(deployment_of(data))
     assert made.partition is None
     assert sorted(path for path in data.rglob("*") if ".running" not in path.parts) == before
     parts = load_training_set(data=data)
@@ -66,6 +66,7 @@ def test_it_shows_the_figures_and_pictures_of_the_training_set_and_stores_nothin
     assert shown["training_set"] == parts.train.attrs["version"]
     metrics = evaluate(*parts, label=LABEL).metrics
     assert shown["metrics"] == as_markdown(metrics)
+    assert as_markdown(metrics) in log
     for one in metrics.loc[metrics["metric"] == "average_precision"].query("ranking != 'difference'").itertuples():
         number = shown.get(f"average_precision_{one.ranking}_{one.group}")
         assert number == one.value if pd.notna(one.value) else number is None

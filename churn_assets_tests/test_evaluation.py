@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
 import oracles_evaluation as oracles
+from churn_assets.errors import ChurnError
 from churn_assets.evaluation import (
     Evaluation,
     NothingToLearn,
@@ -203,7 +204,7 @@ def test_an_outcome_in_the_frame_does_not_reach_the_model(
 
 
 def test_a_missing_feature_is_an_error_and_no_zero() -> None:
-    with pytest.raises(KeyError, match="total_events_7d"):
+    with pytest.raises(ChurnError, match="'e_learning' declares: total_events_7d; pass as product"):
         feature_matrix(learnable(10).drop(columns="total_events_7d"))
 
 

@@ -536,3 +536,9 @@ class TestCommands:
         assert done.exit_code == 0
         assert "| `evening_logins` | `BIGINT` |" in page
         assert "# Features" in page
+
+
+def test_words_on_several_lines_are_one_line() -> None:
+    text = '[[measures]]\nname = "m"\nmeaning = """\nPlays of\n\ta day.\n"""'
+    product = read_product("blank", None, tomllib.loads(text))
+    assert [entry.meaning for entry in product.measures if entry.name == "m"] == ["Plays of a day."]

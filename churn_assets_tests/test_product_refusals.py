@@ -91,6 +91,14 @@ CASES = {
         "'m': agg can be count, sum, mean, min, max, distinct, first, last, any or",
     ),
     "a number for a text": (measure("unit = 3"), "[[measures]] 'm': unit must be a text."),
+    "a character that is not shown": (
+        measure(r'meaning = "a\u0000b"'),
+        "[[measures]] 'm': meaning holds a character that cannot be printed; take it out.",
+    ),
+    "a terminal's colours": (
+        measure(r'unit = "\u001b[31mEUR"'),
+        "[[measures]] 'm': unit holds a character that cannot",
+    ),
     "a text for a flag": (attribute(f"{LABEL}\nfeature = 'yes'"), "[[attributes]] 'a': feature must be true or false."),
     "a flag for a number": (measure("agg = 'sessions'\ngap_minutes = true"), "'m': gap_minutes must be a number."),
     "a number out of range": (measure("agg = 'sessions'\ngap_minutes = 0"), "'m': gap_minutes must be above 0"),

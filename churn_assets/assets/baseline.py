@@ -53,12 +53,14 @@ def build_baseline(deployment: Deployment) -> AssetsDefinition:
         parts = load_training_set(inputs.version, deployment.settings.data_dir)
         settings = deployment.settings
         measured = evaluate(*parts, label=settings.labels.churned_column, product=settings.declaration)
+        table = as_markdown(measured.metrics)
+        context.log.info(f"Training set {inputs.version}, on its test part:\n{table}")
         pictures = evaluation_pictures(measured.curves, measured.reliability)
         yield MaterializeResult(
             metadata={
                 "training_set": inputs.version,
                 **headline(measured.metrics),
-                "metrics": MetadataValue.md(as_markdown(measured.metrics)),
+                "metrics": MetadataValue.md(table),
                 **{name: shown(picture) for name, picture in pictures.items()},
             }
         )

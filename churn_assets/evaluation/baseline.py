@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, first_few
 from churn_assets.product import Product, read_product
 from churn_assets.product.columns import LOOKBACK_DAYS
 
@@ -57,9 +57,15 @@ class Baseline:
 
 def feature_matrix(rows: pd.DataFrame, product: Product | None = None) -> pd.DataFrame:
     """The features that `product` (None: the default one) declares and nothing else, in their declared order: labels as categories,
-    all others as float64 with NaN for null. Raises KeyError where one is missing.
+    all others as float64 with NaN for null. Raises ChurnError where one is missing.
     """
-    columns = {f.name: _as_input(rows[f.name], f.type) for f in (product or read_product()).feature_columns}
+    product = product or read_product()
+    if lacking := [feature.name for feature in product.feature_columns if feature.name not in rows]:
+        raise ChurnError(
+            f"The rows lack features that the product '{product.name}' declares: {first_few(lacking, 3)}; pass as product the "
+            "declaration by which they were made."
+        )
+    columns = {feature.name: _as_input(rows[feature.name], feature.type) for feature in product.feature_columns}
     return pd.DataFrame(columns, index=rows.index)
 
 

@@ -57,6 +57,14 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 
+def _line(text: str) -> str:
+    """Words as one line: runs of space and line breaks are one space. A terminal, a page and a Markdown table show it as it is."""
+    line = " ".join(text.split())
+    if not line.isprintable():
+        raise ValueError("holds a character that cannot be printed; take it out")
+    return line
+
+
 def _limits(value: Any) -> Any:
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(map(is_number, value)):
         raise ValueError("must be two numbers, [lowest, highest]")
@@ -118,6 +126,7 @@ def why_never(label: str, words: tuple[str, ...] | None) -> str:
 ColumnName = Annotated[str, AfterValidator(_column_name)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Limits = Annotated[tuple[float, float], BeforeValidator(_limits)]
+Line = Annotated[str, AfterValidator(_line)]
 Scale = Annotated[float, BeforeValidator(_scale)]
 Window = Annotated[int, BeforeValidator(_day_count)]
 Windows = Annotated[tuple[int, ...], BeforeValidator(_windows)]
@@ -155,9 +164,9 @@ class Entry(BaseModel):
 
     name: ColumnName
     """Of the column."""
-    meaning: str = ""
+    meaning: Line = ""
     """A sentence for people. Left out: made from the other keys."""
-    owner: str = ""
+    owner: Line = ""
     """Who answers for it."""
     version: int = Field(default=1, ge=1)
     """Raised where an entry changes its meaning but not its words."""

@@ -15,6 +15,7 @@ from churn_assets.product.fields import (
     Edges,
     Entry,
     Limits,
+    Line,
     Missing,
     Names,
     Scale,
@@ -119,7 +120,7 @@ class Property(Entry):
     """Other names that the column may have at the source, unless a deployment gives its own."""
     scale: Scale = 1.0
     """What a delivered number is multiplied by: a number, or a fraction such as `"1/1000"`."""
-    unit: str = ""
+    unit: Line = ""
     """Of the scaled number."""
     limits: Limits | None = None
     """Lowest and highest value, inclusive. Left out: of a number ±1e12, of an integer 64 bits."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from churn_assets.product.condition import Conditions
-from churn_assets.product.fields import MINUTES_PER_DAY, Entry, Limits, Names, Window, Windows, is_column_name
+from churn_assets.product.fields import MINUTES_PER_DAY, Entry, Limits, Line, Names, Window, Windows, is_column_name
 
 Aggregation = Literal["count", "sum", "mean", "min", "max", "distinct", "first", "last", "any", "sessions"]
 WindowAggregation = Literal["sum", "mean", "min", "max", "distinct", "last", "days", "observed"]
@@ -54,7 +54,7 @@ class Measure(Entry):
     """The property that is aggregated. Of a count: only events that have it."""
     python: Annotated[str, AfterValidator(_reference)] | None = None
     """`module:function`, from a frame of events to a number for each of them; importable from the deployment's folder."""
-    unit: str = ""
+    unit: Line = ""
     """Of its values. Left out: that of the value, or count."""
     empty: Literal[0, "null"] = 0
     """An observed day without such an event. Left out: 0 for what is counted or added up, else null."""
@@ -66,7 +66,7 @@ class Measure(Entry):
     """Whether a session that began the day before is not counted again."""
     weight: str | None = None
     """The count by which days are weighed in a window. Left out: the mean's own parts are stored beside it."""
-    noun: str = ""
+    noun: Line = ""
     """What it counts or adds up, as in "Minutes played"; for the words of its features."""
     most: float | None = None
     """A value above raises a warning. Left out: none does."""
@@ -143,7 +143,7 @@ class Feature(Entry):
     """Days since the last day on which the measure was above 0."""
     within: Window = 90
     """How far `since` looks back, the day itself included."""
-    unit: str = ""
+    unit: Line = ""
     """Of its values. Left out: what the measures' units imply."""
     limits: Limits | None = None
     """Lowest and highest value, inclusive. Left out: what the measures' limits imply."""
