@@ -1,4 +1,4 @@
-"""Fixtures shared by the tests of the whole graph. Each test changes only its own copy."""
+"""Fixtures shared by tests of the warehouse and of the whole graph. Each test changes only its own copy."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 os.environ["COLUMNS"] = "200"  # read when the package's console is made
 import worlds
 from churn_assets.automation.backfill import dagster_instance
+from churn_assets.warehouse import Warehouse
 from sizes import examples
 
 # How fast the machine happens to be is no reason to fail.
@@ -26,6 +27,12 @@ def _no_deployment_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell points at is never read, let alone written."""
     for name in ("CHURN_DATA_DIR", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """A place for a warehouse: the file is not there yet."""
+    return Warehouse(tmp_path / "warehouse.duckdb", lock_timeout_seconds=30)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from churn_assets.automation.backup import backup, restore
 from churn_assets.automation.verify import verify
 from churn_assets.errors import ChurnError, WarehouseBusy
 from churn_assets.warehouse import Warehouse
-from test_warehouse import Child
+from other_processes import Child
 
 ROOT = Path(__file__).parents[1]
 PARTITIONS = 18 * worlds.DAYS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,11 +19,10 @@ from churn_assets.automation.backup import backup
 from churn_assets.errors import WarehouseBusy
 from churn_assets.warehouse import Warehouse, kept_open
 from churn_assets.warehouse.rewrite import rewrite
+from other_processes import PROCESSES
 from sizes import examples
 from worlds import deployment_of
 
-PROCESSES = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
-PROCESSES.set_forkserver_preload(["churn_assets.warehouse", "pytest"])
 LONG_ENOUGH = 60
 """Seconds to wait for another process or thread; nothing takes as long but on a machine that stands still."""
 

@@ -17,7 +17,7 @@ from churn_assets.automation.leftovers import fail_runs_that_died
 from churn_assets.automation.sensors import late_data_sensor
 from churn_assets.graph import build_definitions
 from churn_assets.warehouse.signs_of_life import SignsOfLife
-from test_warehouse import Child
+from other_processes import Child
 
 LONG_SECONDS = 600
 

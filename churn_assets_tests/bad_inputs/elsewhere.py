@@ -41,13 +41,13 @@ PROVEN: Mapping[int, tuple[str, ...]] = {
     53: ("test_bad_inputs.py::test_53_without_a_single_user_it_says_so_and_publishes_no_user_day",),
     54: (
         "test_warehouse.py::test_a_full_disk_leaves_the_old_partition_and_one_sentence",
-        "test_warehouse.py::test_a_read_only_folder_can_be_read_and_writing_is_refused",
+        "test_warehouse_files.py::test_a_read_only_folder_can_be_read_and_writing_is_refused",
         "test_cli.py::test_a_warehouse_held_by_another_process_is_waited_for_and_then_named",
         "test_land_dump.py::test_a_full_disk_is_one_sentence_and_leaves_no_landing",
     ),
     55: (
-        "test_warehouse.py::test_odd_names_are_refused_and_never_escaped",
-        "test_warehouse.py::test_no_value_ever_becomes_sql",
+        "test_reading_days.py::test_odd_names_are_refused_and_never_escaped",
+        "test_reading_days.py::test_no_value_ever_becomes_sql",
         "test_bad_inputs.py::test_55_a_partition_or_table_that_is_sql_is_refused",
         "test_bad_inputs.py::test_55_a_file_whose_name_is_sql_is_a_file_like_any_other",
     ),
