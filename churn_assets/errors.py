@@ -21,6 +21,11 @@ def _printable(text: str) -> str:
     )
 
 
+def shown_name(name: str) -> str:
+    """A name from a file, escaped as a whole where a terminal would not show all of it."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+
+
 class RefusedFile(ChurnError):
     """A landing file that cannot be read for certain. Nothing of it is published."""
 

@@ -57,7 +57,7 @@ CHANGES = {
     "two tables on": Altered("user_day_grid", "days_since_signup", added={"weeks_since_signup": 1 / 7}),
     "an early table": Altered("clean_events", "watch_minutes", added={"watch_hours": 1 / 60}),
 }
-FEW_FIRST = [pytest.param(name, marks=() if name in ("added", "renamed") else pytest.mark.long) for name in CHANGES]
+MOSTLY_LONG = [pytest.param(name, marks=() if name in ("added", "renamed") else pytest.mark.long) for name in CHANGES]
 EVERY_DAY = list(CALENDAR)
 NEW_EVENTS = "event_id,user_id,event_time,event_type\n700001,2,2026-01-05T12:00:00,login\n"
 KILLED = Path(__file__).parent / "altered.py"
@@ -105,7 +105,7 @@ def columns(data: Path, table: str) -> list[str]:
 # --- the same end as a fresh warehouse ---
 
 
-@pytest.mark.parametrize("name", FEW_FIRST)
+@pytest.mark.parametrize("name", MOSTLY_LONG)
 def test_a_changed_table_ends_as_a_fresh_one_and_nothing_is_left_to_do(
     computed: Path, change: Change, name: str
 ) -> None:

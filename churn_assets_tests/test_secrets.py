@@ -52,7 +52,7 @@ def test_an_address_of_no_use_is_not_quoted(url: str) -> None:
 
 
 @pytest.mark.long
-def test_the_address_is_in_no_file_no_output_and_nothing_the_ui_is_told(
+def test_the_address_stands_in_no_file_no_output_and_nothing_that_the_ui_shows(
     landed: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(ALERT_URL_VARIABLE, f"http://127.0.0.1:9/{SECRET} x")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from churn_assets.errors import ChurnError
+from churn_assets.errors import ChurnError, shown_name
 from churn_assets.inspection.columns import Column
 from churn_assets.inspection.exports import Export
 from churn_assets.inspection.sample import Looked
@@ -159,13 +159,11 @@ def _evidence(name: str, column: Column, others: Sequence[Column]) -> str:
     if name in ("event_id", "user_id", "event_type"):
         given += f", {column.distinct:,} different"
     if others:
-        also = " and ".join(f"{_shown(other.path)} ({percent(other.given, other.rows)} given)" for other in others[:3])
+        also = " and ".join(
+            f"{shown_name(other.path)} ({percent(other.given, other.rows)} given)" for other in others[:3]
+        )
         given += f"; could also be {also}"
     return given
-
-
-def _shown(name: str) -> str:
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 def required(name: str, looked: Looked, found: Role | None) -> Role:

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from churn_assets.errors import RefusedFile
+from churn_assets.errors import RefusedFile, shown_name
 from churn_assets.landing.digest import digest_of
 from churn_assets.landing.packing import GZIP, PLAIN, ZIP, Limits, Packing, name_within, unpacked
 from churn_assets.settings import SourceSettings
@@ -103,24 +103,20 @@ def _names(path: Path, landing_dir: Path) -> tuple[str, str]:
     try:
         resolved, root = path.resolve(), landing_dir.resolve()
     except (OSError, RuntimeError, ValueError):  # a loop of symlinks, a NUL in the name
-        raise RefusedFile(f"{_printable(str(path))} cannot be resolved; replace the link by the file itself.") from None
+        raise RefusedFile(f"{shown_name(str(path))} cannot be resolved; replace the link by the file itself.") from None
     if not resolved.is_relative_to(root):
         raise RefusedFile(
-            f"{_printable(str(path))} lies outside the landing folder {_printable(str(landing_dir))}; "
+            f"{shown_name(str(path))} lies outside the landing folder {shown_name(str(landing_dir))}; "
             "copy the file in instead of linking to it."
         )
     inside = path.is_relative_to(landing_dir) and ".." not in path.parts
     source_file = (path.relative_to(landing_dir) if inside else resolved.relative_to(root)).as_posix()
-    shown = _printable(f"{root.name}/{source_file}")
+    shown = shown_name(f"{root.name}/{source_file}")
     try:
         source_file.encode()
     except UnicodeEncodeError:
         raise RefusedFile(f"{shown} has a name that is not valid UTF-8; rename it.") from None
     return source_file, shown
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 def suffix_of(path: Path) -> str | None:
