@@ -7,6 +7,7 @@ compute, and this page says how. Measures in Python (`python = ...`) are not amo
 from __future__ import annotations
 
 import operator
+import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -209,6 +210,35 @@ def since(column: FeatureColumn, past: Past) -> int | None:
     return None
 
 
+def rhythm(figure: str) -> Callable[[FeatureColumn, Past], float | None]:
+    """A figure of the gaps between the days on which the measure was above 0, or of the silence now beside them."""
+
+    def computed(column: FeatureColumn, past: Past) -> float | None:
+        days = [
+            back
+            for back in reversed(range(column.window_days))
+            if (row := past.daily.get((past.user, past.day - timedelta(days=back)))) and (row[column.of[0]] or 0) > 0
+        ]
+        if figure == "active_share":
+            return len(days) / (days[0] + 1) if days else None
+        gaps = [earlier - later for earlier, later in pairwise(days)]
+        return GAPS[figure](gaps, days[-1]) if gaps else None
+
+    return computed
+
+
+GAPS: Mapping[str, Callable[[list[int], int], float]] = {
+    "gap_mean": lambda gaps, _: statistics.mean(gaps),
+    "gap_median": lambda gaps, _: statistics.median(gaps),
+    "gap_longest": lambda gaps, _: max(gaps),
+    "gap_deviation": lambda gaps, _: statistics.pstdev(gaps),
+    "silence_to_mean_gap": lambda gaps, silence: silence / statistics.mean(gaps),
+    "silence_to_longest_gap": lambda gaps, silence: silence / max(gaps),
+    "longer_gaps_share": lambda gaps, silence: sum(gap > silence for gap in gaps) / len(gaps),
+}
+"""From the gaps, the earliest first, and today's silence."""
+
+
 def segment(active_days: int) -> str:
     """By active days of 28: 0 inactive, 1-6 infrequent, 7-13 casual, 14-20 regular, 21 and more core."""
     if active_days == 0:
@@ -234,5 +264,7 @@ OPERATIONS: Mapping[str, Callable[[FeatureColumn, Past], Any]] = {
     "ratio": ratio,
     "trend": trend,
     "since": since,
+    "active_share": rhythm("active_share"),
+    **{figure: rhythm(figure) for figure in GAPS},
 }
 """How a column of user_features comes of a user's past, by the operation it declares."""

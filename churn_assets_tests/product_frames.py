@@ -93,6 +93,7 @@ def user_features(world: World, daily: Mapping[tuple[Any, date], Row], *, alone:
         presence=frame("user_day_grid", reach(daily.values(), "as_of_date"), world)[["user_id", "as_of_date"]],
         month=active,
         lookback=active,
+        history=active,
         clean_events=frame("clean_events", reach(world.events, "landing_date", random_events.LATENESS), world),
         first_day=first,
         last_day=last,

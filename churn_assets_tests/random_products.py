@@ -157,6 +157,9 @@ def _features(draw: st.DrawFn, name: str, product: Product) -> Feature:
     if kind == "since":
         return Feature(name=name if own_name else "", since=of, within=draw(WINDOWS))
     own_name = own_name or kind == "observed" or of == "total_events"
+    if kind == "rhythm":
+        own = f"{name}_{{figure}}" if own_name else ""
+        return Feature(name=own, rhythm=of, history=draw(st.integers(2, 40)))
     said: Declared = {"agg": kind, "windows": draw(_windows()), "name": f"{name}_{{window}}d" if own_name else ""}
     return Feature(**said) if kind == "observed" else Feature(**said, of=of)
 
@@ -178,7 +181,7 @@ def _kinds_of(column: DailyColumn, product: Product) -> Iterator[str]:
     if column.is_numeric or column.type == "time":
         yield from ("min", "max")
     if column.is_numeric or column.type == "flag":
-        yield from ("days", "since")
+        yield from ("days", "since", "rhythm")
     attributes = {entry.name for entry in product.attributes}
     if column.aggregation == "distinct" and not attributes & {c.key for c in column.conditions}:
         yield from ("distinct", "distinct", "distinct")

@@ -68,6 +68,7 @@ class World:
             presence=self._frame("user_day_grid", reach("as_of_date", rows, 29)),
             month=self._frame("user_daily", reach("as_of_date", active, 29)),
             lookback=self._frame("user_daily", reach("as_of_date", active, 89)),
+            history=None,
             clean_events=self._frame("clean_events", reach("landing_date", self.events, 29, 3)),
             first_day=day(first),
             last_day=day(last),

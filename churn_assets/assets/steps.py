@@ -173,13 +173,16 @@ def _user_features(settings: Settings) -> Step:
     product = for_features(settings.declaration)
     needed = FeatureInputs(product)
     window = Window(back=needed.back)
-    reads = {"user_day_grid": window, "user_daily": Window(back=max(needed.back, needed.lookback))}
+    reads = {"user_day_grid": window, "user_daily": Window(back=needed.longest)}
     selects = {
         "user_day_grid": Selection(columns=("user_id", "as_of_date")),
         "attributes": Selection(columns=needed.grid, of="user_day_grid", window=SAME_DAY),
         "user_daily": Selection(columns=needed.since, only="is_active", window=Window(back=needed.lookback)),
         "windowed": Selection(columns=needed.windowed, only="is_active", of="user_daily", window=window),
     }
+    if needed.rhythm:
+        far = Window(back=needed.history)
+        selects["history"] = Selection(columns=needed.rhythm, only="is_active", of="user_daily", window=far)
     if needed.events:
         reads["clean_events"] = Window(back=window.back, ahead=settings.lateness_days)
         selects["clean_events"] = Selection(columns=needed.events)
@@ -196,6 +199,7 @@ def _user_features(settings: Settings) -> Step:
                 presence=inputs["user_day_grid"],
                 month=inputs["windowed"],
                 lookback=inputs["user_daily"],
+                history=inputs["history"] if needed.rhythm else None,
                 clean_events=inputs["clean_events"] if needed.events else None,
                 first_day=days.first,
                 last_day=days.last,

@@ -43,7 +43,7 @@ MADE_UP: Mapping[Kind, Any] = {
 def feature_sources(product: Product) -> Mapping[str, tuple[str, ...]]:
     """What features may be made from. Labels are not among them, nor what the source sends beside the declaration (`extra`)."""
     needed = FeatureInputs(product)
-    daily = tuple(dict.fromkeys((*needed.since, *needed.windowed)))
+    daily = tuple(dict.fromkeys((*needed.since, *needed.rhythm, *needed.windowed)))
     events = {"clean_events": needed.events} if needed.events else {}
     return {"user_day_grid": needed.grid, "user_daily": daily, **events}
 
@@ -95,6 +95,7 @@ class _World:
             presence=grid,
             month=active,
             lookback=active,
+            history=active,
             clean_events=self.frames.get("clean_events"),
             first_day=self.day,
             last_day=self.day,
@@ -193,7 +194,7 @@ def _sample(stored: Stored, day: date) -> _Sample:
             break
     product = stored.settings.declaration
     needed = FeatureInputs(product)
-    window = Window(back=max(needed.back, needed.lookback)).of(DayRange(day, day), start)
+    window = Window(back=needed.longest).of(DayRange(day, day), start)
     landed = DayRange(window.first, day + timedelta(days=stored.settings.lateness_days))
     frames = {
         table: read_days(

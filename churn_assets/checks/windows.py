@@ -78,5 +78,5 @@ def warnings(settings: Settings) -> list[Check]:
         complete_window("user_daily", "clean_events", Window(back=0, ahead=late), settings),
         complete_window("growth_daily", "user_daily", Window(back=2 * MONTH_DAYS - 1), settings),
         complete_window("retention_cohorts", "user_daily", Window(ahead=WEEK_DAYS - 1), settings),
-        complete_window("user_features", "user_daily", Window(back=max(features.back, features.lookback)), settings),
+        complete_window("user_features", "user_daily", Window(back=features.longest), settings),
     ]

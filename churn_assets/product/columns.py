@@ -13,9 +13,9 @@ from types import MappingProxyType
 from churn_assets.product.entries import Attribute, Feature
 from churn_assets.product.feature_column import FeatureColumn
 from churn_assets.product.measures import ACTIVE_DAY, TOTAL_EVENTS, DailyColumn, finite
-from churn_assets.product.outputs import WINDOW
+from churn_assets.product.outputs import FIGURE, WINDOW
 from churn_assets.product.reserved import SEGMENT
-from churn_assets.product.windows import default_feature_name, of_the_days
+from churn_assets.product.windows import default_feature_name, of_a_rhythm, of_the_days
 
 WINDOWS = (7, 14, 30)
 """Windows of the features that every product has, in days: `_7d` is [d - 6, d]."""
@@ -49,28 +49,41 @@ def feature_columns(
 def expanded(
     measures: Mapping[str, DailyColumn], features: Sequence[Feature]
 ) -> Iterator[tuple[Feature, int, FeatureColumn]]:
-    """Each column of a feature, with the feature and the window it is of (0: `since`)."""
+    """Each column of a feature, with the feature and the window it is of (0: `since` and `rhythm`)."""
     named = [feature_name(feature, measures) for feature in features]
     missing = [core for core in CORE if core.name not in named]
     for windows, group in groupby([*missing, *features], key=lambda f: () if f.trend else f.windows):
         entries = list(group)
         for window in windows or (0,):
-            yield from ((feature, window, _column(feature, window, measures)) for feature in entries)
+            for feature in entries:
+                yield from ((feature, window, column) for column in _columns(feature, window, measures))
 
 
 def feature_name(feature: Feature, measures: Mapping[str, DailyColumn]) -> str:
-    """The name of its columns, with `{window}` in it where they have one."""
+    """The name of its columns, with `{window}` or `{figure}` in it where they have one."""
     of = measures.get(feature.of or "")
-    return feature.name or default_feature_name(feature.of, feature.agg, feature.since, of.aggregation if of else None)
+    daily = of.aggregation if of else None
+    return feature.name or default_feature_name(feature.of, feature.agg, feature.since, feature.rhythm, daily)
 
 
-def _column(feature: Feature, window: int, measures: Mapping[str, DailyColumn]) -> FeatureColumn:
-    made = of_the_days(feature, window, measures)
+def _columns(feature: Feature, window: int, measures: Mapping[str, DailyColumn]) -> Iterator[FeatureColumn]:
+    name = feature_name(feature, measures)
+    if not feature.rhythm:
+        made = of_the_days(feature, window, measures)
+        yield _column(feature, made, name.replace(WINDOW, str(window)), str(window), measures)
+        return
+    for figure, made in of_a_rhythm(feature, measures[feature.rhythm]):
+        yield _column(feature, made, name.replace(FIGURE, figure), "", measures)
+
+
+def _column(
+    feature: Feature, made: FeatureColumn, name: str, window: str, measures: Mapping[str, DailyColumn]
+) -> FeatureColumn:
     low, high = finite(feature.limits or (made.minimum, made.maximum))
     return replace(
         made,
-        name=feature_name(feature, measures).replace(WINDOW, str(window)),
-        meaning=feature.meaning.replace(WINDOW, str(window)) or made.meaning,
+        name=name,
+        meaning=feature.meaning.replace(WINDOW, window) or made.meaning,
         unit=feature.unit or made.unit,
         minimum=low,
         maximum=high,

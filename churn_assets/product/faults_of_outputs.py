@@ -133,7 +133,7 @@ def _has_always(product: Product, measure: Measure, properties: Mapping[str, Pro
 
 def _feature_faults(product: Product, feature: Feature) -> Iterator[str]:
     daily = product.daily
-    single = [name for name in (feature.of, feature.since, feature.trend) if name]
+    single = [name for name in (feature.of, feature.since, feature.rhythm, feature.trend) if name]
     for name in (*single, *(name for side in feature.ratio or () for name in side)):
         if name not in daily:
             yield no_such(product, "measures", name, daily)
@@ -150,7 +150,7 @@ def _misfits(feature: Feature, measure: DailyColumn, product: Product) -> Iterat
         yield f"{name} cannot be added up over days; use agg min, max, last or days, or a measure that counts or sums"
     if agg in ("min", "max") and not (measure.is_numeric or measure.type == "time"):
         yield f"agg {agg} does not fit {name}; use last"
-    if (feature.since or agg == "days") and not (measure.is_numeric or measure.type == "flag"):
+    if (feature.since or feature.rhythm or agg == "days") and not (measure.is_numeric or measure.type == "flag"):
         yield f"{name} is never above 0; use a measure that is a number or a flag"
     if agg == "distinct" and measure.aggregation != "distinct":
         yield f"agg distinct does not fit {name}; use a measure with agg = 'distinct'"

@@ -14,7 +14,7 @@ class FeatureColumn:
     """label, flag, integer, number, date, text or time."""
     operation: str
     """attribute, tenure, weekday, weekend, segment; observed, days, sum, daily_mean, weighted_mean, min, max, last, distinct, ratio,
-    trend; or since.
+    trend; since; or a figure of a rhythm (`windows.RHYTHM`).
     """
     sources: tuple[str, ...]
     window_days: int

@@ -20,7 +20,9 @@ from churn_assets.product.reserved import SQL_WORDS
 LARGEST_NUMBER = 1e12
 """Beyond it a number is a source's mistake, and sums of such numbers would lose their cents."""
 LONGEST_WINDOW_DAYS = 365
-"""The lookback: no feature sees further back, the day itself included."""
+"""The lookback: no feature but a rhythm sees further back, the day itself included."""
+LONGEST_HISTORY_DAYS = 3653
+"""Ten years: so far may a rhythm look back."""
 MINUTES_PER_DAY = 1440
 MISSING_WORDS = frozenset({"", "unknown", "n/a", "na", "null", "none", "nan", "-"})
 """Texts that mean "not known" in an attribute, compared in lower case."""
@@ -83,12 +85,18 @@ def _scale(value: Any) -> Any:
     return factor
 
 
-def _day_count(value: Any) -> int:
+def _day_count(value: Any, longest: int = LONGEST_WINDOW_DAYS) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError("must be whole numbers of days from 1 up")
-    if value > LONGEST_WINDOW_DAYS:
-        raise ValueError(f"of {value} days goes beyond the lookback of {LONGEST_WINDOW_DAYS} days; take a shorter one")
+    if value > longest:
+        raise ValueError(f"of {value} days goes beyond the lookback of {longest} days; take a shorter one")
     return value
+
+
+def _history(value: Any) -> int:
+    if _day_count(value, LONGEST_HISTORY_DAYS) < 2:
+        raise ValueError("of 1 day holds no gap between two; take a longer one")
+    return int(value)
 
 
 def _windows(value: Any) -> Any:
@@ -129,6 +137,7 @@ Limits = Annotated[tuple[float, float], BeforeValidator(_limits)]
 Line = Annotated[str, AfterValidator(_line)]
 Scale = Annotated[float, BeforeValidator(_scale)]
 Window = Annotated[int, BeforeValidator(_day_count)]
+History = Annotated[int, BeforeValidator(_history)]
 Windows = Annotated[tuple[int, ...], BeforeValidator(_windows)]
 Missing = Annotated[Scalar | date, BeforeValidator(_scalar)]
 Edges = Annotated[tuple[float, ...], BeforeValidator(_edges)]

@@ -100,12 +100,12 @@ def _add(result: Merged, layer: Layer, kind: str) -> None:
 
 def _named(result: Merged, given: Mapping[str, Any]) -> Raw:
     """A feature with its agg and its name, by which it can be replaced and dropped."""
-    of, since = given.get("of"), given.get("since")
-    if not (isinstance(of, str) or isinstance(since, str)):
+    of, since, rhythm = (given.get(kind) for kind in ("of", "since", "rhythm"))
+    if not any(isinstance(measure, str) for measure in (of, since, rhythm)):
         return dict(given)
     daily = default_agg(result.entries["measures"].get(str(of), {}))
     filled = {"agg": DEFAULT_AGG.get(daily, "sum")} if isinstance(of, str) else {}
     entry: Raw = {**filled, **given}
     if entry.get("name"):
         return entry
-    return {**entry, "name": default_feature_name(of, entry.get("agg"), since, daily)}
+    return {**entry, "name": default_feature_name(of, entry.get("agg"), since, rhythm, daily)}

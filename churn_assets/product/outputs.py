@@ -8,7 +8,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from churn_assets.product.condition import Conditions
-from churn_assets.product.fields import MINUTES_PER_DAY, Entry, Limits, Line, Names, Window, Windows, is_column_name
+from churn_assets.product.fields import (
+    MINUTES_PER_DAY,
+    Entry,
+    History,
+    Limits,
+    Line,
+    Names,
+    Window,
+    Windows,
+    is_column_name,
+)
 
 Aggregation = Literal["count", "sum", "mean", "min", "max", "distinct", "first", "last", "any", "sessions"]
 WindowAggregation = Literal["sum", "mean", "min", "max", "distinct", "last", "days", "observed"]
@@ -16,6 +26,8 @@ OF_A_VALUE = ("sum", "mean", "min", "max", "distinct", "first", "last")
 EMPTY_IS_NULL = ("mean", "min", "max", "first", "last")
 """Aggregations of which 0 would be a value: without an event they are null."""
 WINDOW: str = "{window}"
+FIGURE: str = "{figure}"
+_OF_ONE_FIGURE = ("of", "ratio", "trend", "since", "observed")
 
 
 def default_agg(measure: Mapping[str, Any]) -> str:
@@ -112,23 +124,27 @@ def _two_sides(value: Any) -> Any:
 
 
 def _feature_name(name: str) -> str:
-    if name and not is_column_name(name.replace(WINDOW, "7")):
-        raise ValueError(f"'{name}' is no column name; use lower-case letters, digits, underscores and {{window}}")
+    if name and not is_column_name(name.replace(WINDOW, "7").replace(FIGURE, "figure")):
+        raise ValueError(
+            f"'{name}' is no column name; use lower-case letters, digits, underscores and {{window}} or {{figure}}"
+        )
     return name
 
 
 class Feature(Entry):
-    """Columns of user_features. Exactly one of `of`, `ratio`, `trend`, `since`, or agg observed says what they are."""
+    """Columns of user_features. Exactly one of `of`, `ratio`, `trend`, `since`, `rhythm`, or agg observed says what they are."""
 
     variety_key: ClassVar[str] = "a feature with"
     only_for: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "agg": ("of", "observed"),
         "windows": ("of", "ratio", "trend", "observed"),
         "within": ("since",),
+        "history": ("rhythm",),
+        **dict.fromkeys(("meaning", "unit", "limits", "most"), _OF_ONE_FIGURE),
     }
 
     name: Annotated[str, AfterValidator(_feature_name)] = ""
-    """May hold `{window}`. Left out: made from the measure and agg."""
+    """May hold `{window}`; of a rhythm, must hold `{figure}`. Left out: made from the measure and agg."""
     of: str | None = None
     """The measure whose days are taken together."""
     agg: WindowAggregation | None = None
@@ -143,6 +159,10 @@ class Feature(Entry):
     """Days since the last day on which the measure was above 0."""
     within: Window = 90
     """How far `since` looks back, the day itself included."""
+    rhythm: str | None = None
+    """The user's own habit: eight figures of the gaps between the days on which the measure was above 0."""
+    history: History = 1095
+    """How far `rhythm` looks back, the day itself included."""
     unit: Line = ""
     """Of its values. Left out: what the measures' units imply."""
     limits: Limits | None = None
@@ -152,25 +172,27 @@ class Feature(Entry):
 
     @property
     def variety(self) -> str:
-        kinds = [kind for kind in ("of", "ratio", "trend", "since") if getattr(self, kind)]
+        kinds = [kind for kind in ("of", "ratio", "trend", "since", "rhythm") if getattr(self, kind)]
         return kinds[0] if kinds else "observed" if self.agg == "observed" else ""
 
     @model_validator(mode="after")
     def _says_what_it_is(self) -> Feature:
-        kinds = [bool(self.of), bool(self.ratio), bool(self.trend), bool(self.since), self.agg == "observed"]
-        if sum(kinds) != 1:
+        given = [self.of, self.ratio, self.trend, self.since, self.rhythm, self.agg == "observed"]
+        if sum(map(bool, given)) != 1:
             raise ValueError(
-                "say exactly one of of = a measure, ratio = [part, whole], trend, since, or agg = 'observed'"
+                "say exactly one of of = a measure, ratio = [part, whole], trend, since, rhythm, or agg = 'observed'"
             )
-        if not self.since and not self.windows:
+        if not (self.since or self.rhythm) and not self.windows:
             raise ValueError("windows, the lengths in days, are missing")
         if self.trend and not (len(self.windows) == 2 and self.windows[0] < self.windows[1]):
             raise ValueError("a trend needs two windows, the shorter first")
         if self.name and len(self.windows) > 1 and not self.trend and WINDOW not in self.name:
             raise ValueError("a name for several windows must hold {window}")
-        if WINDOW in self.name and (self.since or self.trend):
+        if WINDOW in self.name and (self.since or self.rhythm or self.trend):
             raise ValueError("{window} in a name is for features with windows of their own; write the name out")
-        if not self.name and not (self.of or self.since):
+        if (FIGURE in self.name) != bool(self.rhythm and self.name):
+            raise ValueError("{figure} belongs into the name of a rhythm, which has several columns, and no other")
+        if not self.name and not (self.of or self.since or self.rhythm):
             raise ValueError("name is missing")
         judge_most(self.most, self.limits)
         return self

@@ -5,11 +5,12 @@ Names that depend on nothing but the declaration are made here too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from churn_assets.product.entries import Feature
 from churn_assets.product.feature_column import FeatureColumn
 from churn_assets.product.measures import ACTIVE_DAY, TOTAL_EVENTS, DailyColumn, parts_of_mean
+from churn_assets.product.outputs import FIGURE
 
 Measures = Mapping[str, DailyColumn]
 DEFAULT_AGG: Mapping[str, str] = {
@@ -21,8 +22,12 @@ DEFAULT_AGG: Mapping[str, str] = {
 """Aggregation of the events of a day -> what a feature that does not say it does with the days."""
 
 
-def default_feature_name(of: str | None, agg: str | None, since: str | None, daily: str | None) -> str:
+def default_feature_name(
+    of: str | None, agg: str | None, since: str | None, rhythm: str | None, daily: str | None
+) -> str:
     """Name of the columns of a feature without one. `daily` is the aggregation of the measure, None if that is unknown."""
+    if rhythm:
+        return FIGURE if rhythm == TOTAL_EVENTS else f"{rhythm}_{FIGURE}"
     if since:
         return f"days_since_{since}"
     agg = agg or DEFAULT_AGG[daily or "sum"]
@@ -192,3 +197,48 @@ def _since(feature: Feature, of: DailyColumn) -> FeatureColumn:
         *("days", 0, feature.within - 1, True),
         of=(of.name,),
     )
+
+
+RHYTHM: Mapping[str, tuple[str, str]] = {
+    "gap_mean": ("mean gap between two days with {happening}", "days"),
+    "gap_median": ("median gap between two days with {happening}", "days"),
+    "gap_longest": ("longest gap between two days with {happening}", "days"),
+    "gap_deviation": ("standard deviation of the gaps between two days with {happening}, over all of them", "days"),
+    "silence_to_mean_gap": (
+        "days since the last day with {happening} / the mean gap: above 1 is later than usual",
+        "ratio",
+    ),
+    "silence_to_longest_gap": (
+        "days since the last day with {happening} / the longest gap: above 1 is as never before",
+        "ratio",
+    ),
+    "longer_gaps_share": (
+        "share of the gaps between days with {happening} that were longer than the silence now",
+        "share",
+    ),
+    "active_share": ("days with {happening} per day since the first of them, both ends included", "share"),
+}
+"""Figures of a rhythm, which are operations too: words and unit. A gap is the days from one such day to the next: 1 on the day after."""
+
+
+def of_a_rhythm(feature: Feature, of: DailyColumn) -> Iterator[tuple[str, FeatureColumn]]:
+    """Each figure of a rhythm with its column, under no name yet."""
+    days, happening = feature.history, "an event" if of.name == TOTAL_EVENTS else of.happening
+    longest = days - 1
+    limits: Mapping[str, tuple[float, float]] = {
+        **dict.fromkeys(("gap_mean", "gap_median", "gap_longest"), (1, longest)),
+        "gap_deviation": (0, longest),
+        **dict.fromkeys(("silence_to_mean_gap", "silence_to_longest_gap"), (0, longest)),
+        **dict.fromkeys(("longer_gaps_share", "active_share"), (0, 1)),
+    }
+    for figure, (words, unit) in RHYTHM.items():
+        least = "one such day" if figure == "active_share" else "two such days"
+        meaning = f"Over the last {days} days, {words.format(happening=happening)}; null with fewer than {least}"
+        yield (
+            figure,
+            FeatureColumn(
+                *("", "integer" if figure == "gap_longest" else "number", figure, (f"user_daily.{of.name}",), days),
+                *(meaning, unit, *limits[figure], True),
+                of=(of.name,),
+            ),
+        )

@@ -9,6 +9,10 @@ from typing import Any
 from churn_assets.product import Product
 from churn_assets.product.columns import SEGMENT_DAYS
 from churn_assets.product.measures import TOTAL_EVENTS, DailyColumn
+from churn_assets.product.windows import RHYTHM
+
+OF_ACTIVE_DAYS = frozenset({"since", *RHYTHM})
+"""Operations that ask only on which days a measure was above 0, far back."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +24,30 @@ class FeatureInputs:
     @cached_property
     def back(self) -> int:
         """Of the windows over days."""
-        windows = [column.window_days for column in self.product.feature_columns if column.operation != "since"]
+        windows = [
+            column.window_days for column in self.product.feature_columns if column.operation not in OF_ACTIVE_DAYS
+        ]
         return max(SEGMENT_DAYS, *windows) - 1
 
     @cached_property
     def lookback(self) -> int:
         """Of what asks for the last day."""
         return max(column.window_days for column in self.product.feature_columns if column.operation == "since") - 1
+
+    @cached_property
+    def history(self) -> int:
+        """Of the rhythms; 0 where there is none."""
+        return (
+            max(
+                (column.window_days for column in self.product.feature_columns if column.operation in RHYTHM), default=1
+            )
+            - 1
+        )
+
+    @property
+    def longest(self) -> int:
+        """Of all of them."""
+        return max(self.back, self.lookback, self.history)
 
     @property
     def grid(self) -> tuple[str, ...]:
@@ -37,12 +58,17 @@ class FeatureInputs:
     @property
     def windowed(self) -> tuple[str, ...]:
         """Of user_daily, in the windows over days."""
-        return self._of_daily(lambda column: column.operation not in ("since", "attribute", "distinct"))
+        return self._of_daily(lambda column: column.operation not in OF_ACTIVE_DAYS | {"attribute", "distinct"})
 
     @property
     def since(self) -> tuple[str, ...]:
         """Of user_daily, as far back as `since` looks."""
         return self._of_daily(lambda column: column.operation == "since")
+
+    @property
+    def rhythm(self) -> tuple[str, ...]:
+        """Of user_daily, as far back as rhythms look; none where there is no rhythm."""
+        return self._of_daily(lambda column: column.operation in RHYTHM) if self.history else ()
 
     @property
     def distinct(self) -> tuple[DailyColumn, ...]:

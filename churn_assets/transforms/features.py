@@ -16,9 +16,11 @@ import pandas as pd
 from churn_assets.product import Product
 from churn_assets.product.columns import SEGMENT_DAYS, SEGMENTS, FeatureColumn
 from churn_assets.product.measures import TOTAL_EVENTS
+from churn_assets.product.windows import RHYTHM
 from churn_assets.transforms.days import day_number, day_numbers
-from churn_assets.transforms.feature_inputs import FeatureInputs
+from churn_assets.transforms.feature_inputs import OF_ACTIVE_DAYS, FeatureInputs
 from churn_assets.transforms.measures import chosen
+from churn_assets.transforms.rhythm import rhythm
 from churn_assets.transforms.trailing import Matrix, Positions, UserDays
 
 Values = npt.NDArray[Any]
@@ -31,6 +33,7 @@ def user_features(
     presence: pd.DataFrame,
     month: pd.DataFrame,
     lookback: pd.DataFrame,
+    history: pd.DataFrame | None,
     clean_events: pd.DataFrame | None,
     first_day: date,
     last_day: date,
@@ -39,17 +42,18 @@ def user_features(
 ) -> pd.DataFrame:
     """Features of every grid row of [first_day, last_day]; rows and their order are the grid's.
 
-    `presence` has user_id and as_of_date of the grid in the longest window before and up to these days, `month` and `lookback`
-    the active rows of user_daily in the longest window and in the longest lookback, clean_events those that landed in the window
-    (None where no feature looks at events); `FeatureInputs` says which columns and how far. `published` are the days of which
-    user_daily is known: of others nothing was observed, which is not the same as nothing happened.
+    `presence` has user_id and as_of_date of the grid in the longest window before and up to these days. `month`, `lookback` and
+    `history` are the active rows of user_daily in the longest window, as far as `since` looks, and as far as rhythms look (None where
+    there is none). clean_events are those that landed in the window (None where no feature looks at events). `FeatureInputs` says which
+    columns and how far. `published` are the days of which user_daily is known: of others nothing was observed, which is not the same
+    as nothing happened.
     """
     at = UserDays(pd.Index(user_day_grid["user_id"].unique()), day_number(first_day), day_number(last_day))
     days = _Days(at, product, user_day_grid, presence, month, clean_events, [day_number(day) for day in published])
     features: dict[str, Any] = {name: user_day_grid[name].array for name in ("user_id", "as_of_date")}
-    since = _since(at, lookback, days.row, product)
+    far_back = _since(at, lookback, days.row, product) | _rhythms(at, history, days.row, product)
     for column in product.feature_columns:
-        features[column.name] = since[column.name] if column.operation == "since" else days.feature(column)
+        features[column.name] = far_back[column.name] if column.operation in OF_ACTIVE_DAYS else days.feature(column)
     return pd.DataFrame(features, copy=False)
 
 
@@ -182,7 +186,7 @@ class _Days:
                 w
                 for c in self.product.feature_columns
                 for w in (c.window_days, c.shorter_days)
-                if c.operation != "since"
+                if c.operation not in OF_ACTIVE_DAYS
             }
             cells = self.observed
             if name:
@@ -257,6 +261,26 @@ def _since(at: UserDays, lookback: pd.DataFrame, row: Positions, product: Produc
         out_of_sight = since >= column.window_days
         found[column.name] = pd.arrays.IntegerArray(np.where(out_of_sight, 0, since), out_of_sight)
     return found
+
+
+def _rhythms(at: UserDays, history: pd.DataFrame | None, row: Positions, product: Product) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    columns = [column for column in product.feature_columns if column.operation in RHYTHM]
+    for name, days in dict.fromkeys((column.of[0], column.window_days) for column in columns):
+        assert history is not None
+        user, day, kept = _placed(at, history, "as_of_date", days - 1)
+        has = (history[name] > 0).fillna(False).to_numpy(dtype=bool)[kept]
+        figures = rhythm(at, user[has], day[has], days)
+        for column in columns:
+            if (column.of[0], column.window_days) == (name, days):
+                values = figures[column.operation].ravel()[row]
+                found[column.name] = _whole(values) if column.type == "integer" else values
+    return found
+
+
+def _whole(values: Values) -> Any:
+    is_null = np.isnan(values)
+    return pd.arrays.IntegerArray(np.where(is_null, 0, values).astype("int64"), is_null)
 
 
 def _as_numbers(series: pd.Series[Any]) -> tuple[Values, Any]:
