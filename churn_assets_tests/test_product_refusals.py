@@ -212,6 +212,28 @@ CASES = {
         feature("since = 'plays'\nwithin = 400"),
         "within of 400 days goes beyond the lookback of 365 days",
     ),
+    "a history of a day": (feature("rhythm = 'plays'\nhistory = 1"), "history of 1 day holds no gap between two;"),
+    "a history beyond ten years": (
+        feature("rhythm = 'plays'\nhistory = 4000"),
+        "history of 4000 days goes beyond the lookback of 3653 days",
+    ),
+    "a rhythm in windows": (
+        feature("rhythm = 'plays'\nwindows = [7]"),
+        "windows is for a feature with of, ratio, trend or observed; take it out.",
+    ),
+    "a rhythm of one name": (
+        feature("name = 'habit'\nrhythm = 'plays'"),
+        "'habit': {figure} belongs into the name of a rhythm, which has several columns, and no other.",
+    ),
+    "a figure of what is none": (
+        feature("name = 'x_{figure}'\nsince = 'plays'"),
+        "{figure} belongs into the name of a rhythm, which has several columns, and no other.",
+    ),
+    "limits of a rhythm": (
+        feature("rhythm = 'plays'\nlimits = [0, 9]"),
+        "limits is for a feature with of, ratio, trend, since or observed; take it out.",
+    ),
+    "a rhythm of nothing": (feature("rhythm = 'playz'"), "(did you mean 'plays'?)"),
     "a window twice": (feature("of = 'plays'\nwindows = [7, 7]"), "windows has a length twice; keep one."),
     "a window of half a day": (
         feature("of = 'plays'\nwindows = [0.5]"),
