@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from churn_assets.automation.backfill import failing_blocking_checks
 from churn_assets.product.windows import RHYTHM
 from churn_assets.transforms import rhythm as rhythm_page
 from churn_assets.transforms.rhythm import rhythm
 from churn_assets.transforms.trailing import UserDays
+from worlds import SHORT_LABELS, deployment_of, differing, hashes, query, run_plainly, work_by_table, write_settings
+from worlds import days as days_of
 
 Days = dict[int, set[int]]
 
@@ -111,3 +115,36 @@ def test_later_days_and_older_ones_are_not_seen(active: Days, today: int, ahead:
     with_a_future = {user: days | {today + day for day in ahead} for user, days in active.items()}
     for name, of in figures(with_a_future, today, today, 20).items():
         np.testing.assert_array_equal(of, figures(blind, today, today, 20)[name])
+
+
+RHYTHMS = '[[features]]\nrhythm = "total_events"\nhistory = 6\n[[features]]\nrhythm = "total_logins"\n'
+
+
+def test_a_rhythm_declared_in_a_published_deployment(computed: Path) -> None:
+    """Only tables of features are computed again; they are what user_daily says, the canaries agree, and it makes no difference how
+    many days were computed at once.
+    """
+    write_settings(computed, SHORT_LABELS + RHYTHMS)
+    done = run_plainly(computed)
+    assert not {"user_day_grid", "user_daily", "churn_labels"} & work_by_table(done).keys()
+    active = {
+        measure: query(computed, f"SELECT user_id, as_of_date FROM churn.user_daily WHERE {measure} > 0")
+        for measure in ("total_events", "total_logins")
+    }
+    for measure, history, prefix in (("total_events", 6, ""), ("total_logins", 1095, "total_logins_")):
+        by_user: dict[object, set[int]] = {}
+        for user, at in active[measure]:
+            by_user.setdefault(user, set()).add(at.toordinal())
+        names = ", ".join(prefix + figure for figure in RHYTHM)
+        rows = query(computed, f"SELECT user_id, as_of_date, {names} FROM churn.user_features")
+        assert sum(row[2] is not None for row in rows) > 50
+        for user, at, *values in rows:
+            wanted = expected(by_user.get(user, ()), at.toordinal(), history)
+            assert dict(zip(RHYTHM, values, strict=True)) == {
+                name: value if value is None else pytest.approx(value, rel=1e-12) for name, value in wanted.items()
+            }
+    assert not failing_blocking_checks(deployment_of(computed), ["user_features"], days_of(1, 12))
+    at_once = hashes(computed)
+    for number in (12, 7, 3):
+        run_plainly(computed, days_of(number), tables={"user_features"}, force=True)
+    assert not differing(hashes(computed), at_once)
