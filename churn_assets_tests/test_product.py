@@ -25,6 +25,7 @@ from churn_assets.product.__main__ import with_tables
 from churn_assets.product.functions import find_function
 from churn_assets.product.read import tomllib
 from churn_assets.product.show import as_toml
+from churn_assets.product.windows import RHYTHM
 from churn_assets.settings import Settings
 from sizes import examples
 
@@ -58,7 +59,9 @@ def test_the_worked_example_is_accepted(music: Product) -> None:
         ),
         "days_since_last_activity",
         *("seconds_played_7d", "seconds_played_14d", "seconds_played_30d", "seconds_played_90d"),
-        *("skip_rate_30d", "days_since_play", "activity_segment"),
+        *("skip_rate_30d", "days_since_play"),
+        *(f"seconds_played_{figure}" for figure in RHYTHM),
+        "activity_segment",
     ]
     assert summary(music) == (
         "Product 'tunes' is right: 1 attribute, 4 properties, 2 event types, 5 measures, 3 features, "
