@@ -64,8 +64,8 @@ def test_the_worked_example_is_accepted(music: Product) -> None:
         "activity_segment",
     ]
     assert summary(music) == (
-        "Product 'tunes' is right: 1 attribute, 4 properties, 2 event types, 5 measures, 3 features, "
-        "18 columns of user_features."
+        "Product 'tunes' is right: 1 attribute, 4 properties, 2 event types, 5 measures, 4 features, "
+        "26 columns of user_features."
     )
 
 

@@ -29,11 +29,13 @@ def rhythm(at: UserDays, user: Positions, day: Positions, history: int) -> Mappi
     found = {figure: np.full((at.days, len(at.users)), np.nan) for figure in RHYTHM}
     within = at.within(user, day, history - 1)
     user, day = user[within], day[within]
-    order = np.lexsort((day, user))
-    user, day = user[order], day[order]
+    # As one number, which sorts several times faster than two.
+    span, start = at.days + history, at.first - history
+    user, day = np.divmod(np.sort(user * span + (day - start)), span)
+    day += start
     for low, high in _parts(len(at.users), max(1, MOST_CELLS // history)):
         begin, end = np.searchsorted(user, [low, high])
-        habits = _Habits(user[begin:end] - low, day[begin:end], high - low, history)
+        habits = _Habits(user[begin:end] - low, day[begin:end], high - low, history, (at.first, at.last))
         for number, today in enumerate(range(at.first, at.last + 1)):
             habits.move_to(today)
             for figure, values in habits.figures(today).items():
@@ -60,41 +62,43 @@ class _ByDay:
 class _Habits:
     """Of some users, the active days of the last `history` days as of a day that only moves on."""
 
-    def __init__(self, user: Positions, day: Positions, users: int, history: int) -> None:
-        """Rows must be in order of users, then days."""
+    def __init__(self, user: Positions, day: Positions, users: int, history: int, days: tuple[int, int]) -> None:
+        """As of the first of `days`. Rows must be in order of users, then days; none may be too long ago on the first of them."""
+        self.day, last = days
         self.history = history
         ahead = np.zeros(len(user), dtype=np.int64)
         same = np.flatnonzero(user[1:] == user[:-1])
         ahead[same] = day[same + 1] - day[same]
-        order = np.argsort(day, kind="stable")
-        self.rows = _ByDay(user[order], day[order], ahead[order])
-        self.day = NEVER
+        moving = np.flatnonzero((day > self.day) | (day <= last - history))
+        moving = moving[np.argsort(day[moving], kind="stable")]
+        self.rows = _ByDay(user[moving], day[moving], ahead[moving])
         self.gaps = np.zeros((users, history), dtype=np.int32)
         """How many of a user's gaps are so many days long."""
         self.number, self.squares, self.longer, self.longest = np.zeros((4, users), dtype=np.int64)
         self.first, self.last = np.full((2, users), NEVER)
+        self.widest = 0
+        """No gap was longer until now."""
         self.median = np.full(users, np.nan)
 
+        self._begin(user, day, ahead)
+
     def move_to(self, today: int) -> None:
-        if self.day == NEVER:
-            self._begin(today)
-        else:
+        if today > self.day:
             left = self._leave(today - self.history)
             self._pass(today)
             self._judge(np.union1d(left, self._arrive(today)))
         self.day = today
 
-    def _begin(self, today: int) -> None:
-        rows = self.rows.on(today - self.history + 1, today)
-        user, day, ahead = self.rows.user[rows], self.rows.day[rows], self.rows.ahead[rows]
+    def _begin(self, user: Positions, day: Positions, ahead: Positions) -> None:
+        past = day <= self.day
+        user, day, ahead = user[past], day[past], ahead[past]
         self.last[user] = day  # In order of days, so that the last one stays; and the first, backwards.
         self.first[user[::-1]] = day[::-1]
-        ended = (ahead > 0) & (day + ahead <= today)
-        self._count(user[ended], ahead[ended], 1)
-        self.longer = np.bincount(
-            user[ended], weights=ahead[ended] > (today - self.last)[user[ended]], minlength=len(self.longer)
-        ).astype(np.int64)
-        self._judge(np.unique(user[ended]))
+        ended = np.flatnonzero((ahead > 0) & (day + ahead <= self.day))
+        user, gap = user[ended], ahead[ended]
+        self._count(user, gap, 1)
+        self.longer += np.bincount(user[gap > self.day - self.last[user]], minlength=len(self.longer))
+        self._judge(np.flatnonzero(self.number))
 
     def _leave(self, day: int) -> Positions:
         """Active days of `day` are too long ago from now on. Gives the users whose gaps changed."""
@@ -128,13 +132,14 @@ class _Habits:
         return user
 
     def _count(self, user: Positions, gap: Positions, times: int) -> None:
+        self.widest = max(self.widest, int(gap.max(initial=0)))
         np.add.at(self.gaps, (user, gap), times)
         np.add.at(self.number, user, times)
         np.add.at(self.squares, user, times * gap * gap)
 
     def _judge(self, user: Positions) -> None:
         """What only the order of the gaps says, of users whose gaps changed."""
-        counted = np.cumsum(self.gaps[user], axis=1)
+        counted = np.cumsum(self.gaps[user, : self.widest + 1], axis=1, dtype=np.int32)
         number = self.number[user]
         lower, upper = ((counted <= rank[:, None]).sum(axis=1) for rank in ((number - 1) // 2, number // 2))
         self.median[user] = np.where(number > 0, (lower + upper) / 2, np.nan)
