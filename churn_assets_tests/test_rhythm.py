@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ from churn_assets.product.windows import RHYTHM
 from churn_assets.transforms import rhythm as rhythm_page
 from churn_assets.transforms.rhythm import rhythm
 from churn_assets.transforms.trailing import UserDays
+from oracle_product import GAPS
 from worlds import SHORT_LABELS, deployment_of, differing, hashes, query, run_plainly, work_by_table, write_settings
 from worlds import days as days_of
 
@@ -37,16 +37,7 @@ def expected(days: Iterable[int], today: int, history: int) -> dict[str, float |
     found = dict.fromkeys(RHYTHM, None) | ({"active_share": len(seen) / (today - seen[0] + 1)} if seen else {})
     if not gaps:
         return found
-    silence = today - seen[-1]
-    return found | {
-        "gap_mean": statistics.mean(gaps),
-        "gap_median": statistics.median(gaps),
-        "gap_longest": max(gaps),
-        "gap_deviation": statistics.pstdev(gaps),
-        "silence_to_mean_gap": silence / statistics.mean(gaps),
-        "silence_to_longest_gap": silence / max(gaps),
-        "longer_gaps_share": sum(gap > silence for gap in gaps) / len(gaps),
-    }
+    return found | {figure: of(gaps, today - seen[-1]) for figure, of in GAPS.items()}
 
 
 def of_user(found: dict[str, np.ndarray], number: int, user: int) -> dict[str, float | None]:

@@ -67,23 +67,21 @@ def feature_name(feature: Feature, measures: Mapping[str, DailyColumn]) -> str:
 
 
 def _columns(feature: Feature, window: int, measures: Mapping[str, DailyColumn]) -> Iterator[FeatureColumn]:
-    name = feature_name(feature, measures)
-    if not feature.rhythm:
-        made = of_the_days(feature, window, measures)
-        yield _column(feature, made, name.replace(WINDOW, str(window)), str(window), measures)
-        return
-    for figure, made in of_a_rhythm(feature, measures[feature.rhythm]):
-        yield _column(feature, made, name.replace(FIGURE, figure), "", measures)
+    if feature.rhythm:
+        for figure, made in of_a_rhythm(feature, measures[feature.rhythm]):
+            yield _column(feature, made, measures, FIGURE, figure)
+    else:
+        yield _column(feature, of_the_days(feature, window, measures), measures, WINDOW, str(window))
 
 
 def _column(
-    feature: Feature, made: FeatureColumn, name: str, window: str, measures: Mapping[str, DailyColumn]
+    feature: Feature, made: FeatureColumn, measures: Mapping[str, DailyColumn], placeholder: str, filling: str
 ) -> FeatureColumn:
     low, high = finite(feature.limits or (made.minimum, made.maximum))
     return replace(
         made,
-        name=name,
-        meaning=feature.meaning.replace(WINDOW, window) or made.meaning,
+        name=feature_name(feature, measures).replace(placeholder, filling),
+        meaning=feature.meaning.replace(placeholder, filling) or made.meaning,
         unit=feature.unit or made.unit,
         minimum=low,
         maximum=high,

@@ -199,46 +199,44 @@ def _since(feature: Feature, of: DailyColumn) -> FeatureColumn:
     )
 
 
-RHYTHM: Mapping[str, tuple[str, str]] = {
-    "gap_mean": ("mean gap between two days with {happening}", "days"),
-    "gap_median": ("median gap between two days with {happening}", "days"),
-    "gap_longest": ("longest gap between two days with {happening}", "days"),
-    "gap_deviation": ("standard deviation of the gaps between two days with {happening}, over all of them", "days"),
+RHYTHM: Mapping[str, tuple[str, str, int]] = {
+    "gap_mean": ("mean gap between two days with {happening}", "days", 1),
+    "gap_median": ("median gap between two days with {happening}", "days", 1),
+    "gap_longest": ("longest gap between two days with {happening}", "days", 1),
+    "gap_deviation": ("standard deviation of the gaps between two days with {happening}, over all of them", "days", 0),
     "silence_to_mean_gap": (
         "days since the last day with {happening} / the mean gap: above 1 is later than usual",
         "ratio",
+        0,
     ),
     "silence_to_longest_gap": (
         "days since the last day with {happening} / the longest gap: above 1 is as never before",
         "ratio",
+        0,
     ),
     "longer_gaps_share": (
         "share of the gaps between days with {happening} that were longer than the silence now",
         "share",
+        0,
     ),
-    "active_share": ("days with {happening} per day since the first of them, both ends included", "share"),
+    "active_share": ("days with {happening} per day since the first of them, both ends included", "share", 0),
 }
-"""Figures of a rhythm, which are operations too: words and unit. A gap is the days from one such day to the next: 1 on the day after."""
+"""Figures of a rhythm, which are operations too: words, unit and lowest value. A gap is the days from one such day to the next: 1 on
+the day after.
+"""
 
 
 def of_a_rhythm(feature: Feature, of: DailyColumn) -> Iterator[tuple[str, FeatureColumn]]:
     """Each figure of a rhythm with its column, under no name yet."""
     days, happening = feature.history, "an event" if of.name == TOTAL_EVENTS else of.happening
-    longest = days - 1
-    limits: Mapping[str, tuple[float, float]] = {
-        **dict.fromkeys(("gap_mean", "gap_median", "gap_longest"), (1, longest)),
-        "gap_deviation": (0, longest),
-        **dict.fromkeys(("silence_to_mean_gap", "silence_to_longest_gap"), (0, longest)),
-        **dict.fromkeys(("longer_gaps_share", "active_share"), (0, 1)),
-    }
-    for figure, (words, unit) in RHYTHM.items():
+    for figure, (words, unit, lowest) in RHYTHM.items():
         least = "one such day" if figure == "active_share" else "two such days"
         meaning = f"Over the last {days} days, {words.format(happening=happening)}; null with fewer than {least}"
         yield (
             figure,
             FeatureColumn(
                 *("", "integer" if figure == "gap_longest" else "number", figure, (f"user_daily.{of.name}",), days),
-                *(meaning, unit, *limits[figure], True),
+                *(meaning, unit, lowest, 1 if unit == "share" else days - 1, True),
                 of=(of.name,),
             ),
         )

@@ -37,12 +37,8 @@ class FeatureInputs:
     @cached_property
     def history(self) -> int:
         """Of the rhythms; 0 where there is none."""
-        return (
-            max(
-                (column.window_days for column in self.product.feature_columns if column.operation in RHYTHM), default=1
-            )
-            - 1
-        )
+        histories = [column.window_days for column in self.product.feature_columns if column.operation in RHYTHM]
+        return max(histories, default=1) - 1
 
     @property
     def longest(self) -> int:

@@ -5,7 +5,7 @@ What the features are is declared (`product.feature_columns`); here is how each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -42,11 +42,11 @@ def user_features(
 ) -> pd.DataFrame:
     """Features of every grid row of [first_day, last_day]; rows and their order are the grid's.
 
-    `presence` has user_id and as_of_date of the grid in the longest window before and up to these days. `month`, `lookback` and
-    `history` are the active rows of user_daily in the longest window, as far as `since` looks, and as far as rhythms look (None where
-    there is none). clean_events are those that landed in the window (None where no feature looks at events). `FeatureInputs` says which
-    columns and how far. `published` are the days of which user_daily is known: of others nothing was observed, which is not the same
-    as nothing happened.
+    `presence` has user_id and as_of_date of the grid in the longest window before and up to these days. Three frames hold active rows
+    of user_daily: `month` in the longest window, `lookback` as far as `since` looks, `history` as far as rhythms look. `clean_events`
+    are the events that landed in the window. `history` and `clean_events` are None where no feature looks at them. Columns and days of
+    each are those of `FeatureInputs`. `published` are the days of which user_daily is known: of others nothing was observed, which is
+    not the same as nothing happened.
     """
     at = UserDays(pd.Index(user_day_grid["user_id"].unique()), day_number(first_day), day_number(last_day))
     days = _Days(at, product, user_day_grid, presence, month, clean_events, [day_number(day) for day in published])
@@ -190,7 +190,7 @@ class _Days:
             }
             cells = self.observed
             if name:
-                above = (self.month[name] > 0).fillna(False).to_numpy(dtype=bool)[self.kept]
+                above = _above_0(self.month, name)[self.kept]
                 cells = self.at.matrix(self.user, self.day, above, self.back, np.int16)
             for days, total in self.at.window_sums(cells, (widths | {SEGMENT_DAYS} if name else trends) - {0}):
                 self._made["days", name, days] = self._of_rows(total).astype("int64")
@@ -256,7 +256,7 @@ def _since(at: UserDays, lookback: pd.DataFrame, row: Positions, product: Produc
         user, day, kept = user[order], day[order], np.arange(len(lookback))[kept][order]
     found = {}
     for column in columns:
-        has = (lookback[column.of[0]] > 0).fillna(False).to_numpy(dtype=bool)[kept]
+        has = _above_0(lookback, column.of[0])[kept]
         since = at.days_since(user, day, has).ravel()[row]
         out_of_sight = since >= column.window_days
         found[column.name] = pd.arrays.IntegerArray(np.where(out_of_sight, 0, since), out_of_sight)
@@ -265,22 +265,23 @@ def _since(at: UserDays, lookback: pd.DataFrame, row: Positions, product: Produc
 
 def _rhythms(at: UserDays, history: pd.DataFrame | None, row: Positions, product: Product) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    columns = [column for column in product.feature_columns if column.operation in RHYTHM]
-    for name, days in dict.fromkeys((column.of[0], column.window_days) for column in columns):
-        assert history is not None
-        user, day, kept = _placed(at, history, "as_of_date", days - 1)
-        has = (history[name] > 0).fillna(False).to_numpy(dtype=bool)[kept]
-        figures = rhythm(at, user[has], day[has], days)
-        for column in columns:
-            if (column.of[0], column.window_days) == (name, days):
-                values = figures[column.operation].ravel()[row]
-                found[column.name] = _whole(values) if column.type == "integer" else values
+    figures: dict[tuple[str, int], Mapping[str, Matrix]] = {}
+    for column in product.feature_columns:
+        if column.operation in RHYTHM:
+            name, days = own = column.of[0], column.window_days
+            if own not in figures:
+                assert history is not None
+                user, day, kept = _placed(at, history, "as_of_date", days - 1)
+                has = _above_0(history, name)[kept]
+                figures[own] = rhythm(at, user[has], day[has], days)
+            values = figures[own][column.operation].ravel()[row]
+            found[column.name] = pd.array(values, dtype="Int64") if column.type == "integer" else values
     return found
 
 
-def _whole(values: Values) -> Any:
-    is_null = np.isnan(values)
-    return pd.arrays.IntegerArray(np.where(is_null, 0, values).astype("int64"), is_null)
+def _above_0(frame: pd.DataFrame, measure: str) -> Values:
+    """Of which rows; null is not."""
+    return (frame[measure] > 0).fillna(False).to_numpy(dtype=bool)
 
 
 def _as_numbers(series: pd.Series[Any]) -> tuple[Values, Any]:

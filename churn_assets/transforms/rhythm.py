@@ -5,7 +5,7 @@ All figures rest on whole numbers that are exact however many days are loaded: a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,9 @@ def rhythm(at: UserDays, user: Positions, day: Positions, history: int) -> Mappi
     span, start = at.days + history, at.first - history
     user, day = np.divmod(np.sort(user * span + (day - start)), span)
     day += start
-    for low, high in _parts(len(at.users), max(1, MOST_CELLS // history)):
+    users, at_once = len(at.users), max(1, MOST_CELLS // history)
+    for low in range(0, users, at_once):
+        high = min(low + at_once, users)
         begin, end = np.searchsorted(user, [low, high])
         habits = _Habits(user[begin:end] - low, day[begin:end], high - low, history, (at.first, at.last))
         for number, today in enumerate(range(at.first, at.last + 1)):
@@ -41,10 +43,6 @@ def rhythm(at: UserDays, user: Positions, day: Positions, history: int) -> Mappi
             for figure, values in habits.figures(today).items():
                 found[figure][number, low:high] = values
     return found
-
-
-def _parts(size: int, most: int) -> Iterator[tuple[int, int]]:
-    return ((low, min(low + most, size)) for low in range(0, size, most))
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,8 @@ class _ByDay:
     day: Positions
     ahead: Positions
 
-    def on(self, first: int, last: int) -> slice:
-        return slice(*np.searchsorted(self.day, [first, last + 1]))
+    def on(self, day: int) -> slice:
+        return slice(*np.searchsorted(self.day, [day, day + 1]))
 
 
 class _Habits:
@@ -79,7 +77,6 @@ class _Habits:
         self.widest = 0
         """No gap was longer until now."""
         self.median = np.full(users, np.nan)
-
         self._begin(user, day, ahead)
 
     def move_to(self, today: int) -> None:
@@ -102,7 +99,7 @@ class _Habits:
 
     def _leave(self, day: int) -> Positions:
         """Active days of `day` are too long ago from now on. Gives the users whose gaps changed."""
-        rows = self.rows.on(day, day)
+        rows = self.rows.on(day)
         user, ahead = self.rows.user[rows], self.rows.ahead[rows]
         # A next day that is today's is not in yet: the gap up to it would be as long as the whole history.
         has_next = (ahead > 0) & (ahead < self.history)
@@ -122,7 +119,7 @@ class _Habits:
 
     def _arrive(self, today: int) -> Positions:
         """Those who are active today. Gives them, whose gaps changed or began."""
-        user = self.rows.user[self.rows.on(today, today)]
+        user = self.rows.user[self.rows.on(today)]
         known = user[self.last[user] != NEVER]
         self._count(known, today - self.last[known], 1)
         new = user[self.last[user] == NEVER]
@@ -148,7 +145,7 @@ class _Habits:
     def figures(self, today: int) -> dict[str, Values]:
         is_known, has_gaps = self.last != NEVER, self.number > 0
         silence, total = today - self.last, self.last - self.first
-        deviation = np.sqrt(np.maximum(self.number * self.squares - total * total, 0))
+        deviation = np.sqrt(self.number * self.squares - total * total)
         return {
             "gap_mean": _over(total, self.number, has_gaps),
             "gap_median": self.median,
