@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from churn_assets.errors import ChurnError
 from churn_assets.training.manifest import PARTS
-from churn_assets.training.write import UNFINISHED, alone_in
+from churn_assets.versions import UNFINISHED, alone_in
 
 
 def versions_with(root: Path, sought: Callable[[list[str]], Sequence[bool]]) -> list[str]:

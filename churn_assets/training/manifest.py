@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from churn_assets.contracts import Column, Contract, Kind
 from churn_assets.contracts.training import TRAINING_SET
 from churn_assets.errors import ChurnError
 from churn_assets.transforms.training import DAY, KEY
+from churn_assets.versions import version_of
 from churn_assets.warehouse.content_hash import PartitionHashes
 
 MANIFEST = "manifest.json"
 PARTS = ("train", "validation", "test")
-VERSION_DIGITS = 16
 FORMAT = 1
 """Raised when the files' layout changes: part of every version's hash."""
 
@@ -78,12 +77,6 @@ class Manifest:
             raise ChurnError(
                 f"{path} is not the manifest of a training set; remove the folder and make it again."
             ) from error
-
-
-def version_of(identity: Mapping[str, Any]) -> str:
-    """A hash of JSON values, such as everything that decides a version's rows; the order of keys does not matter."""
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return sha256(canonical.encode()).hexdigest()[:VERSION_DIGITS]
 
 
 def schema_of(contract: Contract) -> list[dict[str, Any]]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,12 +10,11 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import Contract
 from churn_assets.contracts.training import training_contract
-from churn_assets.errors import ChurnError, OlderDefinition
+from churn_assets.errors import OlderDefinition
 from churn_assets.settings import Settings
 from churn_assets.training.manifest import (
     FORMAT,
@@ -27,9 +23,9 @@ from churn_assets.training.manifest import (
     PartSummary,
     content_hash,
     schema_of,
-    version_of,
 )
 from churn_assets.transforms.training import KEY, TooFewDays, sampled_days, split_by_time, training_rows
+from churn_assets.versions import version_of, write_version
 from churn_assets.warehouse import Ledger, read_days
 from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.frames import arrow_schema, qualified, quoted, table_exists, to_arrow
@@ -38,7 +34,6 @@ from churn_assets.warehouse.older import refuse_older
 
 FEATURES, LABELS = "user_features", "churn_labels"
 READS = (FEATURES, LABELS)
-UNFINISHED = ".new"
 
 
 @dataclass(frozen=True)
@@ -121,29 +116,17 @@ def write_training_set(
     `connection` must be the session in which the inputs were found, so that the rows are those of the ledger. Raises
     ChurnError where the folder cannot be written.
     """
-    root, version = settings.training_sets_dir, inputs.version
-    folder = root / version
-    if folder.exists():
-        return Manifest.read(folder)
-    with alone_in(root, settings.lock_timeout_seconds):
-        if folder.exists():
-            return Manifest.read(folder)
-        unfinished = root / f".{version}{UNFINISHED}"
-        try:
-            unfinished.mkdir()
-            contract = training_contract(tables[FEATURES], tables[LABELS], inputs.identity["label"])
-            parts = {
-                part: _write_part(connection, tables, contract, part, days, unfinished)
-                for part, days in inputs.days.items()
-            }
-            manifest = Manifest(version=version, parts=parts, **inputs.identity)
-            (unfinished / MANIFEST).write_text(manifest.text, encoding="utf-8")
-            unfinished.rename(folder)
-        except OSError as error:
-            raise ChurnError(f"{root} cannot be written to: {os.strerror(error.errno or 0)}.") from error
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    return manifest
+    contract = training_contract(tables[FEATURES], tables[LABELS], inputs.identity["label"])
+
+    def write(folder: Path) -> None:
+        parts = {
+            part: _write_part(connection, tables, contract, part, days, folder) for part, days in inputs.days.items()
+        }
+        manifest = Manifest(version=inputs.version, parts=parts, **inputs.identity)
+        (folder / MANIFEST).write_text(manifest.text, encoding="utf-8")
+
+    root = settings.training_sets_dir
+    return Manifest.read(write_version(root, inputs.version, settings.lock_timeout_seconds, write))
 
 
 def _observed_days(connection: duckdb.DuckDBPyConnection, label: str) -> set[date]:
@@ -182,22 +165,3 @@ def _write_part(
         last_as_of_date=days[-1].isoformat(),
         content_hash=content_hash(hashes, days),
     )
-
-
-@contextmanager
-def alone_in(root: Path, timeout_seconds: float) -> Iterator[None]:
-    """One writer at a time, so that what a killed one left behind is known from another's work, and removed."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / ".lock")
-        lock.acquire(timeout=timeout_seconds)
-    except Timeout:
-        raise ChurnError(f"{root} was held by another process for more than {timeout_seconds:g} seconds.") from None
-    except OSError as error:
-        raise ChurnError(f"{root} cannot be written to: {os.strerror(error.errno or 0)}.") from error
-    try:
-        for leftover in root.glob(f".*{UNFINISHED}"):
-            shutil.rmtree(leftover)
-        yield
-    finally:
-        lock.release()
