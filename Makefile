@@ -29,7 +29,7 @@ help: ## This list
 	@echo "           of campaigns: N kills (200), MINUTES of fuzzing (60), SEED (1)"
 
 .PHONY: demo
-demo: $(READY) ## Generate a synthetic product, compute every table, say where to look
+demo: $(READY) ## Generate a synthetic product, compute every table, say whom to call and where to look
 	@$(BIN)/churn-assets demo
 
 .PHONY: ui

@@ -21,6 +21,7 @@ from churn_assets.commands.product import product
 from churn_assets.commands.quarantine import quarantine
 from churn_assets.commands.report import report
 from churn_assets.commands.restate import restate
+from churn_assets.commands.scores import scores
 from churn_assets.commands.status import status
 from churn_assets.commands.verify import verify
 
@@ -30,6 +31,7 @@ COMMANDS = (
     generate,
     backfill,
     restate,
+    scores,
     status,
     verify,
     report,

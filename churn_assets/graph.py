@@ -10,7 +10,7 @@ from functools import partial
 
 from dagster import BetaWarning, Definitions, PreviewWarning, in_process_executor
 
-from churn_assets.assets.baseline import build_baseline
+from churn_assets.assets.churn_model import build_churn_model
 from churn_assets.assets.graph import build_assets
 from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment
@@ -41,7 +41,7 @@ def _definitions(deployment: Deployment) -> Definitions:
         assets=[
             *build_assets(deployment),
             build_training_set(deployment),
-            build_baseline(deployment),
+            build_churn_model(deployment),
             build_report(deployment),
         ],
         asset_checks=[*build_checks(settings, partial(unsettled, deployment)), *build_training_set_checks(settings)],

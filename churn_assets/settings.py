@@ -23,6 +23,7 @@ from churn_assets.check_settings import CheckSettings
 from churn_assets.errors import ChurnError
 from churn_assets.label_names import unknown_names
 from churn_assets.label_settings import LabelSettings
+from churn_assets.model_settings import ModelSettings
 from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, UsersAre, read_product
 from churn_assets.product.read import TABLES
 from churn_assets.source_names import faults_of_columns
@@ -106,6 +107,7 @@ class Settings(BaseSettings):
     sources: Sources = Sources()
     labels: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
+    model: ModelSettings = ModelSettings()
     checks: CheckSettings = CheckSettings()
 
     @model_validator(mode="after")
@@ -268,6 +270,10 @@ class Settings(BaseSettings):
     @property
     def training_sets_dir(self) -> Path:
         return self.data_dir / "training_sets"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data_dir / "models"
 
     @property
     def reports_dir(self) -> Path:

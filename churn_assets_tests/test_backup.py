@@ -19,7 +19,7 @@ from churn_assets.warehouse import Warehouse
 from other_processes import Child
 
 ROOT = Path(__file__).parents[1]
-PARTITIONS = 18 * worlds.DAYS
+PARTITIONS = 21 * worlds.DAYS
 
 
 def test_a_backup_is_one_verified_file_and_restores_to_the_same_hashes(

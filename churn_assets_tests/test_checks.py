@@ -68,6 +68,8 @@ BLOCKING = {
     "churn_labels.complete",
     "churn_labels.observed",
     "churn_labels.recounted",
+    "churn_scores.everybody_at_risk",
+    "score_quality.of_all_scored",
 }
 READ_BY_CONTRACT = {"user_features.blind_to_the_future", "user_features.blind_to_others"}
 """A table without the columns of its contract is to them one without rows, which are then not as published."""
@@ -76,6 +78,8 @@ WARNING = {
     "clean_events.drift_of_event_type",
     "clean_events.drift_of_watch_minutes",
     "user_day_grid.drift_of_plan",
+    "score_quality.not_below_recency",
+    "score_drift.stable",
     "users_files.schema_drift",
     "events_files.schema_drift",
     "clean_events.window_of_raw_events",

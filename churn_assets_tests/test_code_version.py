@@ -15,7 +15,9 @@ from churn_assets import transforms
 from churn_assets.assets import code_version as cv
 from churn_assets.assets.step import Deployment, Step
 from churn_assets.assets.steps import AnyStep, all_steps
+from churn_assets.evaluation.quality import score_quality
 from churn_assets.label_settings import LabelSettings, Outage
+from churn_assets.models.scoring import churn_scores
 from churn_assets.product import columns
 from churn_assets.settings import EventsSettings, Settings, Sources, UsersSettings
 
@@ -96,14 +98,21 @@ def test_every_module_that_decides_a_steps_rows_is_covered(name: str) -> None:
     assert uses(name) == reached
 
 
+COMPUTED_BESIDE = {"churn_scores": churn_scores, "score_quality": score_quality}
+"""What is no transform, as it needs more than pandas."""
+
+
 @pytest.mark.parametrize(
     "step", [step for step in STEPS.values() if isinstance(step, Step)], ids=lambda step: step.name
 )
 def test_a_step_calls_its_transforms_by_names_that_the_version_can_follow(step: Step) -> None:
-    """What a step computes with is called as `transforms.name(...)` in its own lambda, never through a helper."""
-    called = {name for name in step.compute.__code__.co_names if name in transforms.__all__}
+    """What a step computes with is called as `transforms.name(...)`, or by its imported name, in its own lambda, never through a
+    helper.
+    """
+    called = {getattr(transforms, name) for name in step.compute.__code__.co_names if name in transforms.__all__}
+    called |= {COMPUTED_BESIDE[step.name]} if step.name in COMPUTED_BESIDE else set()
     assert called
-    assert cv.described(step.compute)[1] == {getattr(transforms, name).__module__ for name in called}
+    assert cv.described(step.compute)[1] == {function.__module__ for function in called}
 
 
 def test_steps_follow_their_own_transform_and_not_each_others() -> None:
@@ -213,9 +222,12 @@ def test_a_changed_window_raises_user_features_alone(monkeypatch: pytest.MonkeyP
                 "measures": [{"name": "videos", "event": ["video_watch"]}],
                 "features": [{"of": "videos", "windows": [7]}],
             },
-            {"user_daily", "user_features"},
+            {"user_daily", "user_features", "churn_scores"},
         ),
-        ({"features": [{"of": "total_logins", "windows": [3], "name": "logins_3d"}]}, {"user_features"}),
+        (
+            {"features": [{"of": "total_logins", "windows": [3], "name": "logins_3d"}]},
+            {"user_features", "churn_scores"},
+        ),
         (
             {
                 "measures": [

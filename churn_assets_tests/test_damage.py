@@ -57,7 +57,7 @@ def test_verify_says_which_state_it_is(world: tuple[Path, Hashes, Hashes]) -> No
     for damage in (None, "end cut off"):
         undo = harm(data, LOG, damage, 0) if damage else None
         done = CliRunner().invoke(cli, ["--data", str(data), "verify"])
-        assert done.exit_code == 0 and "All 72 partitions are as published." in done.output
+        assert done.exit_code == 0 and "All 84 partitions are as published." in done.output
         said += re.findall(r"The newest was published (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\.", done.output)
         if undo:
             undo()
@@ -96,4 +96,4 @@ def test_a_damaged_partition_that_reads_well_is_found_by_its_hash(computed: Path
     worlds.tamper(
         computed, f"UPDATE churn.user_daily SET total_logins = 1 - total_logins WHERE as_of_date = '{worlds.day(3)}'"
     )
-    assert "1 of 216 partitions are not as published" in said_here(computed, "verify")
+    assert "1 of 252 partitions are not as published" in said_here(computed, "verify")

@@ -26,10 +26,10 @@ from churn_assets.evaluation import (
     recency_score,
 )
 from churn_assets.evaluation import bootstrap as bootstrapping
-from churn_assets.evaluation.baseline import MOST_CATEGORIES
 from churn_assets.evaluation.bootstrap import DRAWS, interval, user_weights
 from churn_assets.evaluation.curves import MOST_POINTS, curve, reliability
 from churn_assets.evaluation.ranking import CALIBRATION_BINS, TOP_SHARE, Ranking, average_precision, lift, roc_auc
+from churn_assets.models.transformer import MOST_CATEGORIES
 from churn_assets.product.columns import LOOKBACK_DAYS
 from e_learning import FEATURES
 from evaluation_worlds import LABEL, learnable, rows
@@ -219,7 +219,7 @@ def test_an_attribute_may_have_more_values_than_trees_take() -> None:
     many = learnable(600, 1, seed=1)
     many["country"] = [f"C{number}" for number in range(600)]
     model = fit_baseline(many, many, label=LABEL)
-    assert len(model.categories["country"]) == MOST_CATEGORIES
+    assert len(model.transformer.categories["country"]) == MOST_CATEGORIES
     assert np.isfinite(model.score(many)).all()
 
 
@@ -262,7 +262,7 @@ def test_with_nothing_to_learn_recency_is_measured_all_the_same(
 def test_a_validation_part_of_one_outcome_still_says_when_to_stop() -> None:
     validation = learnable(100, seed=2)
     model = fit_baseline(learnable(300, seed=1), validation[~validation[LABEL]], label=LABEL)
-    assert model.model.n_iter_ >= 1
+    assert model.estimator.n_iter_ >= 1
 
 
 # --- the table ---

@@ -44,6 +44,7 @@ ARGUMENTS: Mapping[str, Arguments] = {
     "report": lambda data: ["--out", str(data.parent / "report")],
     "restate": lambda _: [],
     "restore": lambda data: [str(data.parent / "none.duckdb")],
+    "scores": lambda _: [],
     "status": lambda _: [],
     "verify": lambda _: [],
 }

@@ -7,7 +7,7 @@ import sys
 import pytest
 from dagster._utils.error import serializable_error_info_from_exc_info
 
-import churn_assets.evaluation.baseline
+import churn_assets.models.candidates
 import churn_assets.transforms.training  # noqa: F401  both have errors of their own
 from churn_assets.automation.backfill import failure_sentence
 from churn_assets.errors import ChurnError, names_ours

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, Definitions, TimeWindowPartitionMapping
 
-from churn_assets.assets.baseline import CHURN_BASELINE
 from churn_assets.assets.graph import build_assets
+from churn_assets.assets.scoring_steps import CHURN_MODEL, CHURN_TRANSFORMER
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.steps import all_steps
 from churn_assets.assets.training_step import contract_now
@@ -49,7 +49,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 
 # --- the world these tests stand on is not a trivial one ---
 
-STORED_NOWHERE = (CHURN_BASELINE, CHURN_REPORT)
+STORED_NOWHERE = (CHURN_MODEL, CHURN_TRANSFORMER, CHURN_REPORT)
 """Assets of which figures and pictures are shown, and no table is made."""
 
 
@@ -254,13 +254,13 @@ def test_the_definitions_load(definitions: Definitions) -> None:
 
 def test_every_asset_has_a_description_owner_kinds_group_and_code_version(definitions: Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    assert len(graph.get_all_asset_keys()) == 18 + len([TRAINING_SET, *STORED_NOWHERE])
+    assert len(graph.get_all_asset_keys()) == 21 + len([TRAINING_SET, *STORED_NOWHERE])
     for key in graph.get_all_asset_keys():
         spec = graph.get(key)
         assert spec.description and "Key: " in spec.description and "Partition: " in spec.description
         stored_in = {"duckdb"} if key.to_user_string() not in STORED_NOWHERE else set()
         assert spec.owners and spec.kinds >= {"pandas", *stored_in}
-        assert spec.group_name in {"landing", "cleaned", "user_days", "metrics", "learning"}
+        assert spec.group_name in {"landing", "cleaned", "user_days", "metrics", "learning", "scores"}
         assert spec.code_version and len(spec.code_version) == 12
 
 
@@ -293,6 +293,8 @@ def test_lineage_is_the_windows_the_steps_declare() -> None:
     for assets in build_assets(Deployment(settings_of_the_calendar())):
         for key in assets.keys:
             for upstream in assets.asset_deps[key]:
+                if upstream.to_user_string() == CHURN_MODEL:
+                    continue  # of no day
                 mapping = assets.get_partition_mapping(upstream)
                 assert isinstance(mapping, TimeWindowPartitionMapping)
                 shown[key.to_user_string(), upstream.to_user_string()] = (-mapping.start_offset, mapping.end_offset)
@@ -323,6 +325,10 @@ def test_lineage_is_the_windows_the_steps_declare() -> None:
         },
         ("churn_labels", "user_day_grid"): (0, 0),
         ("churn_labels", "user_daily"): (29, 30),
+        **{
+            (table, of): (0, 0) for table in ("churn_scores", "score_drift") for of in ("user_features", "churn_labels")
+        },
+        **{("score_quality", of): (0, 0) for of in ("churn_scores", "churn_labels", "user_day_grid")},
     }
 
 

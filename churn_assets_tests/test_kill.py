@@ -15,7 +15,7 @@ from churn_assets.automation.verify import verify
 from worlds import BIN, DAYS, Hashes, command, deployment_of, differing, environment, hashes
 
 pytestmark = pytest.mark.long
-TABLES = 18
+TABLES = 21
 POLL_SECONDS = 0.02
 
 

@@ -166,11 +166,12 @@ def test_with_an_outage_too_each_day_alone_and_small_blocks_give_the_same_bytes(
     assert not differing(hashes(computed), whole)
 
 
-def test_what_counts_as_activity_changes_the_labels_alone(computed: Path) -> None:
+def test_what_counts_as_activity_changes_the_labels_and_who_is_scored_alone(computed: Path) -> None:
     before = hashes(computed)
     write_settings(computed, SHORT_LABELS + "activity = ['total_logins', 'total_quiz_attempts']\n")
-    assert set(work_by_table(run_plainly(computed))) == {"churn_labels"}
-    assert {table for table, _ in differing(hashes(computed), before)} == {"churn_labels"}
+    of_scores = {"churn_scores", "score_drift", "score_quality"}
+    assert set(work_by_table(run_plainly(computed))) == {"churn_labels", *of_scores}
+    assert {table for table, _ in differing(hashes(computed), before)} - of_scores == {"churn_labels"}
     assert red_days(computed, "churn_labels.recounted") == []
 
 

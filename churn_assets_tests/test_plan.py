@@ -42,8 +42,8 @@ from worlds import (
 
 NEW_EVENTS = "event_id,user_id,event_time,event_type\n700001,2,2026-01-05T12:00:00,login\n"
 ALL_DAYS = list(CALENDAR)
-NOTHING_TO_DO = Plan((), (), training_set=True)
-"""The training set is asked for, and made where it is not there yet."""
+NOTHING_TO_DO = Plan((), (), training_set=True, model=True)
+"""The training set and the model are asked for, and made where they are not there yet."""
 
 
 def plan_of(data: Path, asked: DayRange | None = None, **how: object) -> Plan:
@@ -80,6 +80,8 @@ def test_a_redelivered_file_recomputes_its_day_and_exactly_what_that_touches(com
         **dict.fromkeys(("user_features", "feature_catalogue"), list(days(6 - LATENESS, DAYS))),
         # Labels look ahead a horizon, and back at who is at risk.
         "churn_labels": list(days(1, 6 + LATENESS + AT_RISK - 1)),
+        # Scores see the features and who is at risk, their quality the labels.
+        **dict.fromkeys(("churn_scores", "score_drift", "score_quality"), ALL_DAYS),
     }
 
 
@@ -220,6 +222,7 @@ def test_a_partition_that_is_in_no_ledger_is_to_do(computed: Path) -> None:
         "retention_cohorts": list(days(1, 4)),
         **dict.fromkeys(("user_features", "feature_catalogue"), list(days(4, DAYS))),
         "churn_labels": list(days(1, 4 + AT_RISK - 1)),
+        **dict.fromkeys(("churn_scores", "score_drift", "score_quality"), ALL_DAYS),
     }
 
 

@@ -169,12 +169,6 @@ def test_no_run_over_tables_draws_a_picture(landed: Path) -> None:
                 assert not any(isinstance(value, MarkdownMetadataValue) for value in values)
 
 
-@pytest.mark.parametrize("asset", ["churn_report", "churn_report,churn_baseline"])
-def test_a_backfill_makes_no_report_and_says_how(landed: Path, asset: str) -> None:
-    refused = said(churn(landed, "backfill", "--select", asset))
-    assert "is made by 'dagster asset materialize" in refused
-
-
 # --- Data Docs ---
 
 

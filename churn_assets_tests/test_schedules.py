@@ -76,6 +76,8 @@ def test_the_day_whose_horizon_has_closed_is_labelled_once(landed: Path) -> None
         "observed",
         "recounted",
         "expectations",
+        "of_all_scored",
+        "not_below_recency",
     }
     reasons = f"SELECT DISTINCT censor_reason FROM churn.churn_labels WHERE as_of_date = '{day(5)}'"
     assert query(landed, reasons) == [(None,)]
@@ -131,5 +133,8 @@ def test_tables_at_the_end_are_fresh_by_eight_where_the_calendar_is_open(landed:
 
     assert policies() == {}, "nothing new is expected of a calendar with an end"
     (landed / "churn.toml").write_text(f"start_date = {START}\ntimezone = 'Europe/Berlin'\n")
-    last = ("growth_daily", "retention_cohorts", "user_features", "feature_catalogue", "churn_labels")
+    last = (
+        *("growth_daily", "retention_cohorts", "user_features", "feature_catalogue", "churn_labels"),
+        *("churn_scores", "score_drift", "score_quality"),
+    )
     assert policies() == dict.fromkeys(last, "0 8 * * * Europe/Berlin")

@@ -118,6 +118,11 @@ REVIEWED = {
         "', '.join((f'CASE WHEN found.day IS NULL THEN nothing.{n} ELSE found.{n} END AS {n}' "
         "for n in _names(suite)))": "names quoted",
     },
+    "checks.scores": {
+        "QUALITY_DAYS - 1": "a constant",
+        "apart": "names of features, as literals",
+        "label": "made of a number: churned_30d",
+    },
     "checks.features": dict.fromkeys(
         ("both", "by_day", "counted", "feature", "name", "published", "reach", "what", "width"), "RECOUNTED"
     ),
@@ -199,6 +204,7 @@ REVIEWED = {
         **dict.fromkeys(("labels", "n", "when"), "NO_LABELS"),
         "', '.join((f'{n}: sum(labels_{when}.{n})::BIGINT' for n in NO_LABELS))": "NO_LABELS",
     },
+    "report.at_risk": {"places": "columns of the contract"},
 }
 """Everything else that is put into SQL text, and why it can be nothing but what was written by us. A value of a row, of a
 file or of a command line is never among it: those are parameters.

@@ -24,7 +24,7 @@ def test_a_selection_under_its_own_name_reads_its_part_of_the_window_besides_the
     deployment = deployment_of(computed)
     with deployment.warehouse.reading() as connection:
         ledger = Ledger.read(connection)
-        inputs = user_features(computed)._load(deployment, ledger, Block(days(DAYS)), connection)
+        inputs = user_features(computed)._load(deployment, ledger, Block(days(DAYS)), None, connection)
     seen = {name: set(frame["as_of_date"].dt.date) for name, frame in inputs.frames.items() if "as_of_date" in frame}
     assert seen["attributes"] == {day(DAYS)}, "the days themselves"
     assert seen["user_day_grid"] == set(days(1, DAYS)), "the whole window"

@@ -13,6 +13,7 @@ import pytest
 from dagster import AssetKey, AssetRecordsFilter
 
 from churn_assets import load_training_set
+from churn_assets.assets.model_step import serving_now
 from churn_assets.automation.backfill import Report, backfill, dagster_instance, planned
 from churn_assets.checks.training_set import embargo_holds, no_outcome
 from churn_assets.graph import build_definitions
@@ -22,7 +23,7 @@ from churn_assets.training import write
 from churn_assets.transforms.training import Split, split_by_time
 from test_dagster_command import materialize
 from training_worlds import START, day, deployment_in
-from worlds import command, deployment_of, run_plainly, run_with_dagster, tamper
+from worlds import churn, command, deployment_of, hashes, query, run_plainly, run_with_dagster, tamper
 
 DAYS = 16
 TOML = """start_date = 2026-01-01
@@ -85,6 +86,54 @@ def test_its_materialization_has_no_partition_and_shows_version_path_rows_dates_
         assert shown[f"{name}_churn_rate"] == pytest.approx(part.iloc[:, -1].mean(), abs=5e-5)
         first, last = part["as_of_date"].min().date(), part["as_of_date"].max().date()
         assert shown[f"{name}_days"] == f"{first} .. {last}"
+
+
+def test_a_model_follows_it_and_each_day_is_scored_once(made: tuple[Path, Report]) -> None:
+    data, report = made
+    newest = serving_now(deployment_of(data)).newest
+    assert newest is not None and newest.training_set == report.training_set
+    assert report.model == f"{newest.version} made: {newest.why}"
+    assert {at for table, at in hashes(data) if table == "churn_scores"} == {
+        day(number) for number in range(1, DAYS + 1)
+    }
+    assert query(data, "SELECT 1 FROM duckdb_tables() WHERE table_name = 'restatements'") == [], (
+        "nothing was published twice"
+    )
+
+
+def test_a_model_that_was_removed_is_made_again_and_scores_alike(made: tuple[Path, Report], tmp_path: Path) -> None:
+    data = Path(shutil.copytree(made[0], tmp_path / "data"))
+    before = hashes(data)
+    shutil.rmtree(data / "models")
+    assert run_with_dagster(data).model == made[1].model
+    assert hashes(data) == before
+
+
+def test_a_damaged_model_stops_in_a_sentence_that_names_its_folder(made: tuple[Path, Report], tmp_path: Path) -> None:
+    data = Path(shutil.copytree(made[0], tmp_path / "data"))
+    (manifest,) = (data / "models").glob("*/manifest.json")
+    manifest.write_text("{")
+    for asked in ("backfill", "status"):
+        done = churn(data, asked)
+        assert done.returncode == 1 and "is not the manifest of a model; remove the folder" in done.stderr
+        assert "Traceback" not in done.stderr
+    shutil.rmtree(manifest.parent)
+    assert run_with_dagster(data).model == made[1].model
+
+
+def test_an_estimator_that_cannot_be_fitted_leaves_the_tables_and_the_training_set(
+    landed_days: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(landed_days, tmp_path / "data"))
+    deployment_in(data, TOML + '[model]\ncandidate = "own:make"\n')
+    (data / "own.py").write_text("def make():\n    raise KeyError('secret')\n")
+    report = run_with_dagster(data)
+    assert not report.succeeded and report.training_set is not None and report.model is None
+    (sentence,) = report.failures
+    assert "model.candidate 'own:make' could not be fitted (KeyError)" in sentence and "secret" not in sentence
+    assert "churn_labels" in {table for table, _ in hashes(data)}
+    (data / "churn.toml").write_text(TOML)
+    assert run_with_dagster(data).succeeded
 
 
 def test_again_there_is_nothing_to_do(made: tuple[Path, Report]) -> None:

@@ -133,7 +133,13 @@ def browser(server: Webserver, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_the_graph_shows_every_table(browser: Browser, server: Webserver, data: Path) -> None:
     assets = server.assets()
-    assert set(assets) == {*Deployment(Settings.load(data)).contracts, TRAINING_SET, "churn_baseline", "churn_report"}
+    assert set(assets) == {
+        *Deployment(Settings.load(data)).contracts,
+        TRAINING_SET,
+        "churn_model",
+        "churn_transformer",
+        "churn_report",
+    }
     groups = ",".join(sorted({f"global%40global%3A{group}" for group in assets.values()}))
     browser.open(f"/asset-groups?expanded={groups}", height=1600)
     wait_until(lambda: all(named_in(name, browser.text().splitlines()) for name in assets), PAGE_SECONDS, browser.text)
@@ -226,8 +232,8 @@ def test_backfills_from_the_ui_share_the_warehouse_and_give_what_the_command_giv
     outcomes = [server.outcome(BACKFILL_STATUS, answer["backfillId"], BACKFILL_SECONDS) for answer in backfills]
     assert outcomes == ["COMPLETED_SUCCESS", "COMPLETED_SUCCESS"]
     assert not worlds.differing(worlds.hashes(data), expected)
-    # One run each, although the windows of most assets reach over the day.
-    assert days_of_runs(server) == [(str(worlds.START), str(worlds.LAST))] * 2
+    # One run each, although the windows of most assets reach over the day, and one for the scores, which wait for the model.
+    assert days_of_runs(server) == [(str(worlds.START), str(worlds.LAST))] * 4
 
 
 def test_one_partition_from_the_ui_is_one_run_of_that_day_and_the_command_line_may_work_meanwhile(

@@ -18,7 +18,12 @@ from churn_assets.calendar import Window
 from churn_assets.contracts import Column, Contract
 from churn_assets.warehouse.selection import Selection
 
-COMPUTING_PACKAGES = ("churn_assets.transforms", "churn_assets.landing", "churn_assets.evaluation")
+COMPUTING_PACKAGES = (
+    "churn_assets.transforms",
+    "churn_assets.landing",
+    "churn_assets.models",
+    "churn_assets.evaluation",
+)
 """Where results are decided. Contracts enter by their types; what only moves rows around does not count."""
 
 

@@ -27,7 +27,7 @@ from dagster import (
     multi_asset,
 )
 
-from churn_assets.assets.step import Deployment
+from churn_assets.assets.step import Deployment, Step
 from churn_assets.assets.steps import all_steps
 from churn_assets.assets.wiring import AnyStep
 from churn_assets.calendar import SAME_DAY, DayRange, Window, daily_partitions, days_of_run
@@ -39,7 +39,7 @@ from churn_assets.warehouse.io_manager import StoredTable, described
 from churn_assets.warehouse.publish import Publication, publish
 from churn_assets.warehouse.retry import retried_when_busy
 
-FRESH_GROUPS = ("metrics", "learning")
+FRESH_GROUPS = ("metrics", "learning", "scores")
 """What others read in the morning: the tables at the end of the graph."""
 FRESH_BY = "0 8 * * *"
 """In the deployment's zone."""
@@ -69,7 +69,10 @@ def _assets_of(step: AnyStep, deployment: Deployment, partitions: DailyPartition
             table: AssetIn(key=table, partition_mapping=window.partition_mapping(), dagster_type=STORED_TABLE)
             for table, window in step.reads.items()
         },
-        deps=[AssetDep(table, partition_mapping=SAME_DAY.partition_mapping()) for table in step.after],
+        deps=[
+            *(AssetDep(table, partition_mapping=SAME_DAY.partition_mapping()) for table in step.after),
+            *([AssetDep(step.beside.asset)] if isinstance(step, Step) and step.beside else []),
+        ],
         outs={
             table: AssetOut(
                 dagster_type=PUBLICATION,

@@ -5,7 +5,7 @@ They are out of date and will be computed again. Until then what holds them agai
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, timedelta
 
 import duckdb
@@ -53,10 +53,10 @@ def unsettled(
 
 def _moved_on(deployment: Deployment, step: AnyStep, ledger: Ledger, days: DayRange) -> Iterator[date]:
     """Days whose own inputs are others than they were published from, or of which only some of its tables are published anew."""
-    expected = {}
+    expected: Mapping[date, str] = {}
     if not isinstance(step, LandingStep):
         seen = step.seen(deployment, ledger)
-        expected = seen.input_hashes(step.reads, days, deployment.settings.calendar_start)
+        expected = step.input_hashes(deployment, seen, days)
     for day in days:
         hashes = {entry.input_hash for output in step.outputs if (entry := ledger.of(output).get(day))}
         if len(hashes) > 1 or (hashes and day in expected and expected[day] not in hashes):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pandas as pd
@@ -57,6 +57,20 @@ class Deployment:
         return SignsOfLife(self.settings.running_dir)
 
 
+class Versions(Protocol):
+    """What a step uses besides tables, and of each day a text that changes with all of it that decides the day."""
+
+    def version(self, day: date) -> str: ...
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a step uses besides tables: the asset without partitions that makes it, and what finds it as it is now."""
+
+    asset: str
+    find: Callable[[], Versions]
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a block's transform is given: a frame per table or selection it reads, and each table's published days."""
@@ -64,6 +78,8 @@ class Inputs:
     frames: Mapping[str, pd.DataFrame]
     published: Mapping[str, list[date]]
     """Of the table's window: what may be missing from a frame because nothing happened, or because it is not in yet."""
+    beside: Any = None
+    """What the step's `beside` has found."""
 
     def __getitem__(self, table: str) -> pd.DataFrame:
         return self.frames[table]
@@ -106,6 +122,8 @@ class Step:
     entries alone, so that one more leaves the other columns as they are: though `compute` may hold all of them, in a
     collection or an object, `parameters` must not.
     """
+    beside: Beside | None = None
+    """What else than tables decides a day."""
     landed: Mapping[SourceName, Window] = field(default_factory=dict)
     """Which landing days of each source a day stems from, through the steps in between; `wired` fills it in, and these:"""
     views: Mapping[str, tuple[Selection, ...]] = field(default_factory=dict)
@@ -124,7 +142,7 @@ class Step:
         whole, apart = self._code, self._code_of_all_columns
         found = {}
         for table in self.outputs:
-            contract, meanings = deployment.contracts[table], self._own_meanings.get(table, {})
+            contract, meanings = deployment.contracts[table], self.meanings(table)
             common = digest(apart if table in self.definitions else whole, repr((contract.key, contract.day)))
             found[table] = Definition.of(contract, column_versions(contract, common, meanings), meanings)
         return found
@@ -132,6 +150,22 @@ class Step:
     def seen(self, deployment: Deployment, ledger: Ledger) -> Ledger:
         """The ledger as this step sees it: partitions that have what it selects, by the digests of just that."""
         return ledger.as_read({table: self.need(deployment, table) for table in self.reads})
+
+    def input_hashes(
+        self, deployment: Deployment, seen: Ledger, days: DayRange, found: Versions | None = None
+    ) -> Mapping[date, str]:
+        """Of each day a hash of all it is made from: what `seen` has in its windows, and what is used besides tables (`found`, if the
+        caller has found it already).
+        """
+        hashes = seen.input_hashes(self.reads, days, deployment.settings.calendar_start)
+        if self.beside is None:
+            return hashes
+        found = found or self.beside.find()
+        return {day: digest(hashed, found.version(day)) for day, hashed in hashes.items()}
+
+    def meanings(self, table: str) -> Mapping[str, str]:
+        """What is declared of the columns of an output, as digests."""
+        return self._own_meanings.get(table, {})
 
     def need(self, deployment: Deployment, table: str) -> Need:
         """What it reads of a table."""
@@ -182,10 +216,13 @@ class Step:
         main, *others = (deployment.contracts[name] for name in self.outputs)
         collected: dict[str, list[pd.DataFrame]] = {contract.table: [contract.empty()] for contract in others}
         version, defined = self.code_version(deployment), self.defined(deployment)
+        # Found once: what is computed with is what the hashes say.
+        beside = self.beside.find() if self.beside else None
 
         def input_hashes(connection: duckdb.DuckDBPyConnection) -> Mapping[date, str]:
-            ledger = self.seen(deployment, Ledger.read(connection, self.reads))
-            return ledger.input_hashes(self.reads, days, deployment.settings.calendar_start)
+            return self.input_hashes(
+                deployment, self.seen(deployment, Ledger.read(connection, self.reads)), days, beside
+            )
 
         def computed(load: Callable[[], Inputs], days: DayRange) -> pd.DataFrame:
             frame, *by_products = self.compute(load(), days)
@@ -203,7 +240,7 @@ class Step:
                 # not see what the open transaction has itself published: such inputs are read before.
                 sees_all = Ledger.read(aside, self.reads) == there
                 for block in self._blocks(deployment, ledger, days):
-                    load = partial(self._load, deployment, there, block)
+                    load = partial(self._load, deployment, there, block, beside)
                     if sees_all:
                         yield partial(computed, partial(load, aside), block.days)
                     else:
@@ -260,7 +297,12 @@ class Step:
             )
 
     def _load(
-        self, deployment: Deployment, there: Ledger, block: Block, connection: duckdb.DuckDBPyConnection
+        self,
+        deployment: Deployment,
+        there: Ledger,
+        block: Block,
+        beside: Versions | None,
+        connection: duckdb.DuckDBPyConnection,
     ) -> Inputs:
         start, seen = deployment.settings.calendar_start, self.seen(deployment, there)
         bucket = None
@@ -283,7 +325,7 @@ class Step:
             )
         for table, window in self.reads.items():
             published[table] = [day for day in window.of(block.days, start) if day in seen.of(table)]
-        return Inputs(frames, published)
+        return Inputs(frames, published, beside)
 
     def _blocks(self, deployment: Deployment, ledger: Ledger, days: DayRange) -> Iterator[Block]:
         start, window = deployment.settings.calendar_start, self.reads[self.sized_by]

@@ -9,12 +9,12 @@ from churn_assets import transforms
 from churn_assets.assets.cleaning_steps import cleaning_steps
 from churn_assets.assets.labels_step import labels_step
 from churn_assets.assets.landing_step import LandingStep
+from churn_assets.assets.scoring_steps import scoring_steps, with_measures
 from churn_assets.assets.step import Step
 from churn_assets.assets.wiring import AnyStep, wired
 from churn_assets.calendar import SAME_DAY, Window
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.product import Attribute, Product
-from churn_assets.product.columns import FeatureColumn
 from churn_assets.product.parts import for_days, for_features
 from churn_assets.settings import Settings
 from churn_assets.transforms.feature_inputs import FeatureInputs
@@ -41,6 +41,7 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
         _retention_cohorts(),
         _user_features(settings),
         labels_step(settings),
+        *scoring_steps(settings),
     )
 
 
@@ -214,7 +215,7 @@ def _user_features(settings: Settings) -> Step:
         beyond=1 / 8,
         # Words too: the catalogue stores them.
         definitions={
-            "user_features": {column.name: _with_measures(column, product) for column in product.feature_columns},
+            "user_features": {column.name: with_measures(column, product) for column in product.feature_columns},
             "feature_catalogue": {"feature": tuple((column, column.sees) for column in product.feature_columns)},
         },
         # Each key bucket of a day repeats its definitions.
@@ -225,11 +226,6 @@ def _user_features(settings: Settings) -> Step:
 def _with_functions(product: Product) -> dict[str, tuple[Any, ...]]:
     """The measures, each with the function that computes it, where it has one."""
     return {name: (measure, product.functions.get(measure.python or "")) for name, measure in product.daily.items()}
-
-
-def _with_measures(column: FeatureColumn, product: Product) -> tuple[Any, ...]:
-    """A feature with the measures it takes: one that counts different values counts those of the events they count."""
-    return column, *(product.daily[name] for name in (*column.of, *column.whole) if name in product.daily)
 
 
 def _declared(entries: Iterable[Attribute]) -> dict[str, Attribute]:

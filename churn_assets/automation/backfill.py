@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn_assets.assets.landing_step import LandingStep
+from churn_assets.assets.model_step import due_model, serving_now
+from churn_assets.assets.scoring_steps import CHURN_MODEL, CHURN_TRANSFORMER, SCORES
 from churn_assets.assets.settled import unsettled
-from churn_assets.assets.step import Deployment
+from churn_assets.assets.step import Deployment, Step
 from churn_assets.assets.steps import all_steps
 from churn_assets.assets.training_step import missing_training_set
 from churn_assets.automation.instance import home_in_use, opened_alone
@@ -60,6 +62,8 @@ class Report:
     run_ids: list[str] = field(default_factory=list)
     training_set: str | None = None
     """The version that was made."""
+    model: str | None = None
+    """The version that was made, and in words whether it serves."""
     checked: dict[str, set[date]] = field(default_factory=dict)
     """The days of each table that were computed and have passed their blocking checks."""
 
@@ -94,10 +98,14 @@ def planned(
     days = frozenset(calendar_days(deployment.settings) if asked is None else asked)
     ledger, latest = _published(deployment)
     todo = plan(deployment, steps, ledger, days, force=force, late_only=late_only)
-    whole = asked is None if tables is None else TRAINING_SET in tables
+
+    def whole(asset: str) -> bool:
+        return not late_only and (asked is None if tables is None else asset in tables)
+
     return replace(
         todo,
-        training_set=whole and not late_only,
+        training_set=whole(TRAINING_SET),
+        model=whole(CHURN_MODEL) or whole(CHURN_TRANSFORMER),
         steps=steps,
         asked=days,
         ledger=ledger,
@@ -151,7 +159,8 @@ def backfill(
     """
     report = Report(failures=list(work.impossible))
     _free_what_killed_runs_keep(deployment)
-    if not work.works and not (work.training_set and missing_training_set(deployment)):
+    nothing_made = not (work.training_set and missing_training_set(deployment))
+    if not work.works and nothing_made and not (work.model and due_model(deployment)):
         return report
     with dagster_instance(deployment) as instance, deployment.warehouse.keeping_open(), listening(on_progress):
 
@@ -189,7 +198,9 @@ def backfill(
                     report.checked.setdefault(table, set()).update(run.days)
             return True
 
-        succeeded = all_done(work.works)
+        # Without a model days are scored once it is made: by the rule first, they would be scored twice.
+        waits = work.model and serving_now(deployment).newest is None
+        succeeded = all_done(before_model(work.works) if waits else work.works)
         for _ in range(MOST_ROUNDS):
             if not succeeded or not (again := moved_on(deployment, work, report.run_ids)):
                 break
@@ -199,9 +210,25 @@ def backfill(
             of_parts = {day for part in missing.days.values() for day in part}
             report.add(failing_unchecked(deployment, READS, DayRange(min(of_parts), max(of_parts)), report))
             tell(TRAINING_SET, 0)
-            if not report.failed and done([TRAINING_SET], {}).success:
-                report.training_set = missing.version
+            succeeded = not report.failed and done([TRAINING_SET], {}).success
+            report.training_set = missing.version if succeeded else None
+        due = due_model(deployment) if succeeded and work.model else None
+        if due:
+            tell(CHURN_MODEL, 0)
+            succeeded = done([CHURN_TRANSFORMER, CHURN_MODEL], {}).success
+            newest = serving_now(deployment).newest if succeeded else None
+            report.model = f"{newest.version} made: {newest.why}" if newest else None
+        if succeeded and (due or waits):
+            all_done(plan(deployment, work.steps, current_ledger(deployment), work.asked).works)
     return report
+
+
+def before_model(works: Iterable[Work]) -> Iterator[Work]:
+    """The runs without the steps that score, and those that read scores."""
+    for work in works:
+        steps = [s for s in work.steps if not (isinstance(s, Step) and (s.beside or SCORES in s.reads))]
+        if steps:
+            yield replace(work, steps=tuple(steps))
 
 
 def refused_days(deployment: Deployment, run: Work) -> dict[date, list[str]]:

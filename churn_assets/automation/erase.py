@@ -208,4 +208,4 @@ def _in_tables(deployment: Deployment, sought: Erased) -> Callable[[str, list[st
 def _own_folders(deployment: Deployment) -> list[Path]:
     """Of which it is known what lies there: none of it is an export."""
     settings = deployment.settings
-    return [settings.landing_dir, settings.training_sets_dir, settings.dagster_home]
+    return [settings.landing_dir, settings.training_sets_dir, settings.models_dir, settings.dagster_home]

@@ -48,6 +48,8 @@ class Plan:
     """
     training_set: bool = False
     """Whether the training set was asked for, which is made once after all runs, if what they publish makes a new one."""
+    model: bool = False
+    """Whether the model was asked for, which is made after the training set, if one is due."""
     steps: tuple[AnyStep, ...] = field(default=(), compare=False, repr=False)
     asked: frozenset[date] = field(default=frozenset(), compare=False, repr=False)
     """What it was made for."""
@@ -234,7 +236,7 @@ def _input_hashes(deployment: Deployment, step: AnyStep, ledger: Ledger, days: s
     if isinstance(step, LandingStep):
         return {**dict.fromkeys(days), **step.current_input_hashes(deployment, days & ledger.of(step.name).keys())}
     span = DayRange(min(days), max(days))
-    return ledger.input_hashes(step.reads, span, deployment.settings.calendar_start)
+    return step.input_hashes(deployment, ledger, span)
 
 
 def _runs(steps: Sequence[AnyStep], stale: Mapping[str, Stale], most_days: int, *, apart: bool) -> list[Work]:

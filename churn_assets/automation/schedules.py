@@ -1,4 +1,4 @@
-"""What runs by the clock: every table of yesterday, and the label of a day once its horizon has closed.
+"""What runs by the clock: every table of yesterday, and a day's labels and the quality of its scores once its horizon has closed.
 
 Off until somebody switches it on in the UI.
 """
@@ -16,6 +16,7 @@ from dagster import (
     define_asset_job,
 )
 
+from churn_assets.assets.scoring_steps import QUALITY
 from churn_assets.assets.step import Deployment
 from churn_assets.automation.backfill import current_ledger, planned
 from churn_assets.calendar import DayRange, daily_partitions
@@ -23,6 +24,8 @@ from churn_assets.calendar import DayRange, daily_partitions
 EARLY_MORNING = "0 5 * * *"
 """In the deployment's zone: by then the source has delivered the day before."""
 LABELS = "churn_labels"
+JUDGED = (LABELS, QUALITY)
+"""What a closed horizon changes."""
 EVERY_MORNING = "0 6 * * *"
 """In the deployment's zone: the day before has been landed and computed by then."""
 
@@ -59,7 +62,7 @@ def daily_schedule(deployment: Deployment) -> ScheduleDefinition:
 
 
 def label_schedule(deployment: Deployment) -> ScheduleDefinition:
-    """Each morning churn_labels of the newest day whose horizon has closed, with its checks, unless it is up to date."""
+    """Each morning churn_labels of the newest day whose horizon has closed, and what became of its scores, unless both are up to date."""
     settings = deployment.settings
     horizon = timedelta(days=settings.labels.reach_days)
 
@@ -68,7 +71,7 @@ def label_schedule(deployment: Deployment) -> ScheduleDefinition:
         if newest is None or newest - horizon < settings.calendar_start:
             return SkipReason("No day's horizon has closed yet.")
         day = newest - horizon
-        todo = planned(deployment, DayRange(day, day), tables={LABELS})
+        todo = planned(deployment, DayRange(day, day), tables={*JUDGED})
         if not any(day in work.days for work in todo.works):
             return SkipReason(" ".join(todo.impossible) or f"{LABELS} of {day} is up to date.")
         return RunRequest(partition_key=day.isoformat())
@@ -78,8 +81,8 @@ def label_schedule(deployment: Deployment) -> ScheduleDefinition:
         description=f"Labels the day {horizon.days} days before the newest published one.",
         job=define_asset_job(
             "label_day",
-            AssetSelection.assets(LABELS),
-            description="churn_labels of one day, and its checks.",
+            AssetSelection.assets(*JUDGED),
+            description="churn_labels and score_quality of one day, and their checks.",
             partitions_def=daily_partitions(settings),
         ),
         cron_schedule=EVERY_MORNING,

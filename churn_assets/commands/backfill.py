@@ -67,7 +67,7 @@ def bring_up_to_date(
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
         with console.status("Checking what was up to date already ..."):
             report.add(failing_unchecked(deployment, tables or deployment.contracts, days, report))
-    if not todo.works and report.succeeded and not report.training_set:
+    if not todo.works and report.succeeded and not report.training_set and not report.model:
         console.print(f"Everything is up to date, {days}.")
     else:
         show_report(report, intakes(deployment, report.run_ids))
@@ -80,7 +80,6 @@ def bring_up_to_date(
 def _selected(definitions: Definitions, select: str) -> set[str]:
     from dagster import AssetSelection
 
-    from churn_assets.assets.baseline import CHURN_BASELINE
     from churn_assets.report.asset import CHURN_REPORT
 
     try:
@@ -89,10 +88,8 @@ def _selected(definitions: Definitions, select: str) -> set[str]:
     except Exception as error:
         raise ChurnError(f"'{select}' is no selection of this graph's assets; see 'dagster asset list'.") from error
     names = {key.to_user_string() for key in found}
-    if names and names <= {CHURN_BASELINE, CHURN_REPORT}:
-        one = min(names)
+    if names == {CHURN_REPORT}:
         raise ChurnError(
-            f"A backfill makes tables and training sets; {one} is made by 'dagster asset materialize "
-            f"-m churn_assets.definitions --select {one}'."
+            f"A backfill makes tables, training sets and models; {CHURN_REPORT} is made by 'churn-assets report'."
         )
     return names

@@ -103,6 +103,8 @@ def show_report(report: Report, intakes: Sequence[Intake] = ()) -> None:
     show_intake(intakes)
     if report.training_set:
         console.print(f"Training set {report.training_set} made.")
+    if report.model:
+        console.print(f"Model {report.model}.", soft_wrap=True)
     for name, days in report.warnings.most_common():
         console.print(
             f"[yellow]warning: {name} on {counted(days, 'day')}{_expecting(report.expected.get(name))}[/yellow]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,17 @@ product_option = click.option(
     "--product",
     help="Declaration whose world is made: e_learning, saas, music, commerce, or a file's name. Default: churn.toml's.",
 )
-days_option = click.option("--days", default=120, show_default=True, type=click.IntRange(1, 3653), help="Landing days.")
+
+
+def days_option(default: int = 120) -> Callable[[Any], Any]:
+    return click.option(
+        "--days", default=default, show_default=True, type=click.IntRange(1, 3653), help="Landing days."
+    )
 
 
 @click.command()
 @users_option
-@days_option
+@days_option()
 @product_option
 @click.option("--start", type=Day(), default="2026-01-01", show_default=True, help="First landing day.")
 @click.option("--seed", default=42, show_default=True, type=click.IntRange(0), help="Same seed, same files.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @pass_deployment
 def status(deployment: Deployment) -> None:
     """What is published, and what a backfill would do."""
+    from churn_assets.assets.model_step import due_model
     from churn_assets.assets.training_step import missing_training_set
     from churn_assets.automation.backfill import known_failures, planned
     from churn_assets.calendar import calendar_days
@@ -43,7 +44,7 @@ def status(deployment: Deployment) -> None:
     failing = known_failures(deployment)
     show_failing(failing)
     overlooked = show_unclaimed(deployment)
-    if todo.works or missing_training_set(deployment):
+    if todo.works or missing_training_set(deployment) or due_model(deployment):
         console.print("Next: churn-assets backfill")
     elif not todo.impossible and not overlooked and not failing:
         console.print("Everything is up to date.")

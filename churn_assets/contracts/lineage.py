@@ -86,7 +86,9 @@ MADE: Mapping[str, Sources] = MappingProxyType(
 
 
 def column_lineage(contract: Contract, settings: Settings) -> Sources:
-    """What each column of a table is made from. Empty for what comes from a file, or from the code (`feature_catalogue`)."""
+    """What each column of a table is made from. Empty for what comes from a file, from the code
+    (`feature_catalogue`), or from a model, which may look at any feature (scores).
+    """
     carried = CARRIED.get(contract.table)
     if contract.table == "clean_users" and settings.users_are == "from_events":
         carried = "clean_events"

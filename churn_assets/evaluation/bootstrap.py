@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.evaluation.baseline import SEED
+from churn_assets.models.candidates import SEED
 
 Floats = npt.NDArray[np.float64]
 

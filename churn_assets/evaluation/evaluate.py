@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_assets.evaluation.baseline import NothingToLearn, Scores, fit_baseline, recency_score
 from churn_assets.evaluation.bootstrap import interval, user_weights
 from churn_assets.evaluation.curves import curve, reliability
 from churn_assets.evaluation.ranking import Floats, Ranking, average_precision, lift, roc_auc
+from churn_assets.models.candidates import NothingToLearn, Scores, fit_baseline, recency_score
 from churn_assets.product import Product
 
 Flags = npt.NDArray[np.bool_]

@@ -75,17 +75,17 @@ def roc_auc(tally: Tally) -> Floats:
         return above / (tally.churned[:, -1] * stayed[:, -1])
 
 
-def lift(tally: Tally) -> Floats:
-    """Churn rate among the TOP_SHARE of rows with the highest scores over the churn rate of all. Of rows that tie at the cut,
+def lift(tally: Tally, share: float = TOP_SHARE) -> Floats:
+    """Churn rate among the `share` of rows with the highest scores over the churn rate of all. Of rows that tie at the cut,
     and of a row that it divides, the fitting fraction counts: the order of ties does not matter.
     """
-    cut = TOP_SHARE * tally.rows[:, -1]
+    cut = share * tally.rows[:, -1]
     found = [
         np.interp(at, np.append(0, rows), np.append(0, churned))
         for at, rows, churned in zip(cut, tally.rows, tally.churned, strict=True)
     ]
     with np.errstate(invalid="ignore"):
-        return np.array(found) / (TOP_SHARE * tally.churned[:, -1])
+        return np.array(found) / (share * tally.churned[:, -1])
 
 
 def bins(probability: Floats) -> npt.NDArray[np.intp]:

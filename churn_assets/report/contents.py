@@ -10,6 +10,7 @@ from functools import partial
 import duckdb
 import pandas as pd
 
+from churn_assets.assets.scoring_steps import segments
 from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment
 from churn_assets.calendar import DayRange
@@ -17,6 +18,7 @@ from churn_assets.checks.graph import all_checks, verdicts
 from churn_assets.checks.verdict import Stored, in_words
 from churn_assets.contracts.metrics import MONTH_DAYS
 from churn_assets.errors import ChurnError
+from churn_assets.report.at_risk import Lists, at_risk
 from churn_assets.transforms.outcomes import quality_score
 from churn_assets.warehouse import Extent, Ledger, read_days
 from churn_assets.warehouse.frames import quoted
@@ -72,6 +74,8 @@ class Contents:
     groups: dict[str, list[tuple[str, int, int]]]
     growth: pd.DataFrame
     cohorts: pd.DataFrame
+    lists: Lists | None
+    """Whom to call; None while nobody is scored."""
 
 
 def gather(deployment: Deployment) -> Contents:
@@ -98,10 +102,13 @@ def gather(deployment: Deployment) -> Contents:
             warnings=list(_warnings(deployment, connection, ledger, judged, every)),
             judged=judged,
             groups={
-                name: _groups(connection, name, day) for name in _grouped_by(deployment) if "user_daily" in published
+                name: _groups(connection, name, day)
+                for name in segments(deployment.settings)
+                if "user_daily" in published
             },
             growth=read_days(connection, deployment.contracts["growth_daily"]),
             cohorts=read_days(connection, deployment.contracts["retention_cohorts"]),
+            lists=at_risk(connection, deployment.contracts, deployment.settings.declaration),
         )
 
 
@@ -148,12 +155,6 @@ def _warnings(
             name, last = check.qualified_name, max(failing)
             why = in_words(judged[last].figures) if check.blocking else check.description
             yield Warned(name, check.blocking, len(failing), last, why)
-
-
-def _grouped_by(deployment: Deployment) -> list[str]:
-    """The attributes that divide users into groups: labels that are not personal."""
-    attributes = deployment.settings.declaration.attributes
-    return [entry.name for entry in attributes if entry.type == "label" and not entry.pii]
 
 
 def _groups(connection: duckdb.DuckDBPyConnection, column: str, day: date) -> list[tuple[str, int, int]]:

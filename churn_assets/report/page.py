@@ -11,6 +11,7 @@ import pandas as pd
 
 from churn_assets.contracts.metrics import MONTH_DAYS, WEEK_DAYS
 from churn_assets.figures import Picture
+from churn_assets.report.at_risk import Lists
 from churn_assets.report.contents import Contents, Quality, Warned
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -33,6 +34,7 @@ def page(contents: Contents, pictures: Mapping[str, Picture]) -> str:
             *(_table([name, "users", "active"], map(_group, groups)) for name, groups in contents.groups.items()),
             "</div>",
         ),
+        *([_section(contents.lists.title, *_at_risk(contents.lists))] if contents.lists else []),
         _section("Data quality", *_quality(contents)),
         _section("Data health", *_health(contents)),
         _section(
@@ -93,6 +95,12 @@ def _cards(contents: Contents) -> str:
         card("quick ratio", "quick_ratio", ".2f", 2 * MONTH_DAYS),
     ]
     return f'<div class="cards">{"".join(cards)}</div>\n'
+
+
+def _at_risk(lists: Lists) -> Iterable[str]:
+    yield _table(["rank", "user", "probability", "silent days", "why"], (user.cells for user in lists.top))
+    yield _said(lists.ranked_by)
+    yield _said(lists.how_good)
 
 
 def _quality(contents: Contents) -> Iterable[str]:

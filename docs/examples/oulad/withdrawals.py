@@ -12,6 +12,7 @@ import pandas as pd
 
 import churn_assets
 from churn_assets.evaluation import as_markdown, fit_baseline, measured
+from churn_assets.settings import Settings
 
 HORIZON = timedelta(days=30)
 
@@ -31,7 +32,8 @@ if __name__ == "__main__":
     registrations = pd.read_csv(sys.argv[1], parse_dates=["registered", "unregistered"])
     train, validation, test = churn_assets.load_training_set()
     label = train.columns[-1]
-    model = fit_baseline(train, validation, label=label)
+    product = Settings.load().declaration
+    model = fit_baseline(train, validation, label=label, product=product)
     print(f"{label}, {test['as_of_date'].min():%F} to {test['as_of_date'].max():%F}\n")
     print(as_markdown(measured(test, model.score(test), outcome=test[label]).metrics))
     withdraws = withdrawals(test, registrations)
