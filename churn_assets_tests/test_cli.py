@@ -118,8 +118,8 @@ def test_backfill_verify_status_and_again(landed: Path, expected: Hashes) -> Non
         landed, "events", day(12), "event_id,user_id,event_time,event_type\n5,1,2026-01-12T01:00:00,login\n", "more.csv"
     )
     resumed = churn_process(landed, "backfill", day(12))
-    assert resumed.returncode == 0 and "43 partitions computed." in resumed.stdout, (
-        "5 of the landing day, 5 on 4 days each, cohorts of the 10 days within a week before, labels of 8 days"
+    assert resumed.returncode == 0 and "67 partitions computed." in resumed.stdout, (
+        "5 of the landing day, 5 on 4 days each, cohorts of the 10 days within a week before, labels and scores of 8 days"
     )
 
 

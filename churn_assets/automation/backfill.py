@@ -219,7 +219,7 @@ def backfill(
             newest = serving_now(deployment).newest if succeeded else None
             report.model = f"{newest.version} made: {newest.why}" if newest else None
         if succeeded and (due or waits):
-            all_done(plan(deployment, work.steps, current_ledger(deployment), work.asked).works)
+            all_done(plan(deployment, work.steps, current_ledger(deployment), work.asked, refused=refused).works)
     return report
 
 
