@@ -17,6 +17,8 @@ from churn_assets.product.measures import TOTAL_EVENTS
 from churn_assets.warehouse import Ledger
 
 TOP = 10
+SURELY = 0.99
+"""Above it a probability is not told apart: nobody is sure of an outcome."""
 CLOSED_DAYS = 28
 """How good lists were is said of so many last closed days together."""
 RULE = "recency"
@@ -36,6 +38,8 @@ class AtRisk:
     def cells(self) -> list[str]:
         """Rank, user, probability, silent days and why, as text."""
         probability = "-" if self.probability is None else f"{self.probability:.0%}"
+        if self.probability and self.probability > SURELY:
+            probability = f"> {SURELY:.0%}"
         silent = "-" if self.silent_days is None else str(self.silent_days)
         why = ", ".join(f"{name} {effect:+.1f}" for name, effect in self.reasons) or "the longest silence"
         return [str(self.rank), str(self.user_id), probability, silent, why]
