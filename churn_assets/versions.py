@@ -48,6 +48,11 @@ def write_version(root: Path, version: str, timeout_seconds: float, write: Calla
     return folder
 
 
+def versions_in(root: Path) -> list[Path]:
+    """The folders of whole versions, by name."""
+    return sorted(path for path in root.glob("[!.]*") if path.is_dir())
+
+
 @contextmanager
 def alone_in(root: Path, timeout_seconds: float) -> Iterator[None]:
     """One writer at a time, so that what a killed one left behind is known from another's work, and removed."""

@@ -14,8 +14,8 @@ from dagster import AssetKey, AssetMaterialization, DagsterInstance
 from PIL import Image
 
 from churn_assets.assets.code_version import modules_behind
-from churn_assets.assets.model_step import MODULES, serving_now
-from churn_assets.assets.scoring_steps import CHURN_MODEL, CHURN_TRANSFORMER
+from churn_assets.assets.model_step import MODULES
+from churn_assets.assets.scoring_steps import CHURN_MODEL, CHURN_TRANSFORMER, serving_models
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_step import make_training_set
 from churn_assets.evaluation import as_markdown, evaluate
@@ -63,7 +63,7 @@ def test_it_fits_keeps_and_shows_a_model_and_how_it_does_beside_the_rule(data: P
     assert made[0].partition is None
     parts = load_training_set(data=data)
     shown = {name: value.value for name, value in made[0].metadata.items()}
-    newest = serving_now(deployment_of(data)).newest
+    newest = serving_models(deployment_of(data).settings).newest
     assert newest is not None
     assert shown["training_set"] == newest.training_set == parts.train.attrs["version"]
     assert (shown["version"], shown["takes_over"], shown["why"]) == (newest.version, newest.takes_over, newest.why)
@@ -96,7 +96,7 @@ def test_where_nobody_churns_the_rule_serves_and_it_says_why(tmp_path: Path) -> 
     made, _ = materialized(deployment)
     table = str(made[0].metadata["metrics"].value)
     assert "all at risk, baseline not known: none of 6 test rows churned" in table
-    newest = serving_now(deployment).newest
+    newest = serving_models(deployment.settings).newest
     assert newest is not None and not newest.takes_over and "one outcome only" in newest.why
 
 

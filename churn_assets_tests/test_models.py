@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from churn_assets.contracts.scores import RECENCY
 from churn_assets.errors import ChurnError
 from churn_assets.models import Fitted, Transformer, fit_baseline
 from churn_assets.models.calibration import Calibration
@@ -23,7 +24,7 @@ from churn_assets.models.candidates import log_odds
 from churn_assets.models.drift import BINS, LEAST_SHARE, Reference
 from churn_assets.models.manifest import ModelManifest
 from churn_assets.models.reasons import REASONS, SMALLEST_EFFECT, reasons, subjects
-from churn_assets.models.serving import RECENCY, Serving
+from churn_assets.models.serving import Serving
 from churn_assets.models.store import libraries_now, models_in, read_model, write_model
 from churn_assets.product import read_product
 from churn_assets.product.measures import TOTAL_EVENTS

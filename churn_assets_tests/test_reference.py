@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 
 from churn_assets import load_training_set
-from churn_assets.assets.model_step import serving_now
-from churn_assets.assets.step import Deployment
+from churn_assets.assets.scoring_steps import serving_models
 from churn_assets.evaluation import evaluate
 from churn_assets.models import Transformer
 from churn_assets.settings import Settings
@@ -153,7 +152,7 @@ def the_model_finds_more_of_the_active_learners_than_recency(data: Path) -> None
     assert baseline["active_7d", "average_precision"] == pytest.approx(0.098, abs=0.02)
     gained = measured[measured["ranking"] == "difference"].set_index(["group", "metric"])["low"]
     assert gained["active_7d", "average_precision"] > 0 and gained["all", "average_precision"] > 0
-    newest = serving_now(Deployment(Settings.load(data))).newest
+    newest = serving_models(Settings.load(data)).newest
     assert newest is not None and newest.takes_over
 
 

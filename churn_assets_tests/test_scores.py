@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from churn_assets.assets.model_step import due_model, make_model, scorer_step, serving_now, why_due
+from churn_assets.assets.model_step import due_model, make_model, why_due
+from churn_assets.assets.scoring_steps import serving_models
 from churn_assets.assets.step import Deployment, Step
 from churn_assets.assets.steps import all_steps
 from churn_assets.assets.training_step import inputs_now, make_training_set
@@ -24,11 +25,11 @@ from churn_assets.calendar import DayRange
 from churn_assets.checks.scores import score_checks
 from churn_assets.checks.verdict import Stored
 from churn_assets.contracts import contracts
+from churn_assets.contracts.scores import RECENCY
 from churn_assets.errors import ChurnError
 from churn_assets.evaluation.quality import FEWEST_USERS, TENURES, score_quality
 from churn_assets.models import transformer
 from churn_assets.models.scoring import features_hash
-from churn_assets.models.serving import RECENCY
 from churn_assets.report.at_risk import at_risk
 from churn_assets.settings import Settings
 from churn_assets.training import load_training_set
@@ -64,7 +65,7 @@ def data(template: Path, tmp_path: Path) -> Path:
 def score(deployment: Deployment, days: DayRange = SPAN) -> None:
     """Publish the scores of some days."""
     with deployment.warehouse.writing() as connection:
-        for publication in scorer_step(deployment).publications(deployment, days):
+        for publication in step_of(deployment, "churn_scores").publications(deployment, days):
             publish(connection, publication)
 
 
@@ -93,7 +94,7 @@ def test_everybody_at_risk_has_a_score_each_day_and_ranks_are_whole(data: Path) 
 
 
 def test_a_day_is_scored_by_the_model_only_if_it_knew_nothing_of_it(data: Path) -> None:
-    newest = serving_now(deployment_of(data)).newest
+    newest = serving_models(deployment_of(data).settings).newest
     assert newest is not None
     horizon = timedelta(days=3)
     for at, rows in scored(data).groupby("as_of_date"):
@@ -110,7 +111,7 @@ def test_training_and_the_daily_scores_see_the_same_features(data: Path, monkeyp
 
     def differences() -> pd.Series[float]:
         """Scores of the test part's rows in the table, less those of the model that was read again."""
-        serving = serving_now(deployment)
+        serving = serving_models(deployment.settings)
         assert serving.newest is not None
         fitted, _ = serving.fitted(serving.newest)
         test = load_training_set(data=data).test
@@ -168,7 +169,7 @@ def test_a_new_model_is_due_when_the_training_set_knows_so_many_days_more(data: 
         known = inputs_now(later)
         assert known is not None
         assert (why_due(later, known) is not None) == is_due
-    assert len(serving_now(deployment).models) == 1
+    assert len(serving_models(deployment.settings).models) == 1
 
 
 def documented(language: str) -> str:
@@ -179,7 +180,7 @@ def documented(language: str) -> str:
 
 
 def test_another_candidate_is_due_at_once_and_takes_the_days_of_the_one_before(data: Path) -> None:
-    before = serving_now(deployment_of(data)).newest
+    before = serving_models(deployment_of(data).settings).newest
     (data / "own.py").write_text(documented("python"))
     (data / "churn.toml").write_text(EACH_DAY + '[model]\ncandidate = "own:make"\n')
     inputs = due_model(deployment_of(data))
@@ -188,11 +189,11 @@ def test_another_candidate_is_due_at_once_and_takes_the_days_of_the_one_before(d
         ChurnError, match=r"types that are not trusted: numpy\.dtype, sklearn\S+make_column_selector; if they"
     ):
         make_model(deployment_of(data), inputs)
-    assert serving_now(deployment_of(data)).newest == before
+    assert serving_models(deployment_of(data).settings).newest == before
     (data / "churn.toml").write_text(EACH_DAY + documented("toml"))
     deployment = deployment_of(data)
     made = make_model(deployment, inputs).manifest
-    serving = serving_now(deployment)
+    serving = serving_models(deployment.settings)
     assert made.takes_over and serving.newest == made and before is not None and made.version != before.version
     assert serving.on(before.test_first) == made
     score(deployment)
@@ -221,7 +222,7 @@ def test_an_estimator_of_ones_own_that_fails_is_named_and_no_value_of_a_row(
     assert inputs is not None
     with pytest.raises(ChurnError, match=sentence):
         make_model(deployment, inputs)
-    assert len(serving_now(deployment).models) == 1, "the model before is untouched"
+    assert len(serving_models(deployment.settings).models) == 1, "the model before is untouched"
 
 
 def test_the_rule_as_candidate_leaves_every_day_to_the_rule_but_says_how_likely(data: Path) -> None:
@@ -239,7 +240,7 @@ def test_the_rule_as_candidate_leaves_every_day_to_the_rule_but_says_how_likely(
 
 def test_a_model_whose_folder_was_removed_is_made_again_and_the_days_are_due(data: Path) -> None:
     deployment = deployment_of(data)
-    version = serving_now(deployment).newest
+    version = serving_models(deployment.settings).newest
     shutil.rmtree(data / "models")
     inputs = due_model(deployment)
     assert inputs is not None
@@ -391,10 +392,10 @@ def test_the_list_of_the_last_day_says_who_why_and_how_good_such_lists_were(data
     deployment = deployment_of(data)
     publish_quality(deployment, served=0.5, rule=0.4)
     with deployment.warehouse.reading() as connection:
-        lists = at_risk(connection, deployment.contracts, deployment.settings.declaration, top=3)
-        early = at_risk(connection, deployment.contracts, deployment.settings.declaration, day=day(2), top=1)
+        lists = at_risk(connection, deployment.settings.declaration, top=3)
+        early = at_risk(connection, deployment.settings.declaration, day=day(2), top=1)
         with pytest.raises(ChurnError, match=r"2025-01-01 has no scores; run 'churn-assets backfill 2025-01-01'"):
-            at_risk(connection, deployment.contracts, deployment.settings.declaration, day=date(2025, 1, 1))
+            at_risk(connection, deployment.settings.declaration, day=date(2025, 1, 1))
     assert lists is not None and early is not None
     assert (lists.day, lists.users, len(lists.top)) == (day(DAYS), USERS - 1, 3)
     top = scored(data).query("as_of_date == @lists.day and rank <= 3").sort_values("rank")

@@ -13,7 +13,7 @@ import pytest
 from dagster import AssetKey, AssetRecordsFilter
 
 from churn_assets import load_training_set
-from churn_assets.assets.model_step import serving_now
+from churn_assets.assets.scoring_steps import serving_models
 from churn_assets.automation.backfill import Report, backfill, dagster_instance, planned
 from churn_assets.checks.training_set import embargo_holds, no_outcome
 from churn_assets.graph import build_definitions
@@ -90,7 +90,7 @@ def test_its_materialization_has_no_partition_and_shows_version_path_rows_dates_
 
 def test_a_model_follows_it_and_each_day_is_scored_once(made: tuple[Path, Report]) -> None:
     data, report = made
-    newest = serving_now(deployment_of(data)).newest
+    newest = serving_models(deployment_of(data).settings).newest
     assert newest is not None and newest.training_set == report.training_set
     assert report.model == f"{newest.version} made: {newest.why}"
     assert {at for table, at in hashes(data) if table == "churn_scores"} == {

@@ -15,8 +15,8 @@ from dagster import (
 )
 
 from churn_assets.assets.graph import OWNERS
-from churn_assets.assets.model_step import Made, make_model, model_code_version, serving_now, why_due
-from churn_assets.assets.scoring_steps import CHURN_MODEL, CHURN_TRANSFORMER
+from churn_assets.assets.model_step import Made, make_model, model_code_version, why_due
+from churn_assets.assets.scoring_steps import CHURN_MODEL, CHURN_TRANSFORMER, serving_models
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_step import inputs_now, is_made
 from churn_assets.contracts.training import TRAINING_SET
@@ -37,6 +37,7 @@ NO_TRAINING_SET = "No model yet: what is published now has no training set; mate
 
 
 def build_churn_model(deployment: Deployment) -> AssetsDefinition:
+    version = model_code_version(deployment)
     specs = [
         AssetSpec(
             name,
@@ -45,7 +46,7 @@ def build_churn_model(deployment: Deployment) -> AssetsDefinition:
             group_name="scores",
             owners=OWNERS,
             kinds={"pandas", "scikitlearn"},
-            code_version=model_code_version(deployment),
+            code_version=version,
         )
         for name, description in ((CHURN_TRANSFORMER, OF_TRANSFORMER), (CHURN_MODEL, DESCRIPTION))
     ]
@@ -63,7 +64,7 @@ def build_churn_model(deployment: Deployment) -> AssetsDefinition:
             context.log.info(f"Model {made.manifest.version}: {why}, and {made.manifest.why}.\n{_table(made.manifest)}")
             metadata = {**_described(deployment, made.manifest), **_pictures(made)}
         else:
-            newest = serving_now(deployment).newest
+            newest = serving_models(deployment.settings).newest
             context.log.info("No new model is due.")
             metadata = _described(deployment, newest) if newest else {}
         for spec in specs:

@@ -15,13 +15,13 @@ from typing import Any
 import pandas as pd
 
 from churn_assets.assets.code_version import code_version
-from churn_assets.assets.scoring_steps import CHURN_MODEL, declared_features, label_rules, serving_models
-from churn_assets.assets.step import Deployment, Step
-from churn_assets.assets.steps import all_steps
+from churn_assets.assets.scoring_steps import declared_features, label_rules, serving_models
+from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_step import inputs_now, is_made
+from churn_assets.contracts.scores import EVERYBODY
 from churn_assets.errors import ChurnError
 from churn_assets.evaluation import Evaluation, evaluate, measured
-from churn_assets.evaluation.evaluate import DIFFERENCE, EVERYBODY, RANKS
+from churn_assets.evaluation.evaluate import DIFFERENCE, RANKS
 from churn_assets.model_settings import BOOSTING, RECENCY
 from churn_assets.models import Fitted, NothingToLearn, fit_baseline, fit_own, recency_score
 from churn_assets.models.calibration import Calibration
@@ -29,7 +29,6 @@ from churn_assets.models.candidates import Scores
 from churn_assets.models.drift import Reference
 from churn_assets.models.manifest import FORMAT, IDENTITY, ModelManifest
 from churn_assets.models.scoring import SCORE
-from churn_assets.models.serving import Serving
 from churn_assets.models.store import libraries_now, models_in, write_model
 from churn_assets.product.functions import DeclaredFunction, find_function
 from churn_assets.training import TrainingInputs, TrainingSet, load_training_set
@@ -46,17 +45,6 @@ class Made:
     evaluation: Evaluation | None
 
 
-def scorer_step(deployment: Deployment) -> Step:
-    """The step that scores with the models."""
-    steps = [step for step in all_steps(deployment.settings) if isinstance(step, Step) and step.beside]
-    return next(step for step in steps if step.beside and step.beside.asset == CHURN_MODEL)
-
-
-def serving_now(deployment: Deployment) -> Serving:
-    """The models that score, as they are now. Raises ChurnError where a model's folder is damaged."""
-    return serving_models(deployment.settings)
-
-
 def model_code_version(deployment: Deployment) -> str:
     """Changes with the code that fits and judges, and with the candidate."""
     return code_version(MODULES, [_candidate(deployment)], [])
@@ -70,7 +58,7 @@ def due_model(deployment: Deployment) -> TrainingInputs | None:
 
 def why_due(deployment: Deployment, inputs: TrainingInputs) -> str | None:
     """Why a new model is fitted on this training set; None where the newest one is recent enough."""
-    newest, rules = serving_now(deployment).newest, deployment.settings.model
+    newest, rules = serving_models(deployment.settings).newest, deployment.settings.model
     if newest is None:
         return "no model fits the features and the label as they are declared"
     if newest.candidate != rules.candidate:
@@ -108,7 +96,8 @@ def make_model(deployment: Deployment, inputs: TrainingInputs) -> Made:
     if known := [model for model in models_in(settings.models_dir) if model.version == version]:
         return Made(known[0], None)
     fitted, why_not = _fitted(deployment, parts)
-    evaluation = _judged(parts, fitted, identity["label"], why_not)
+    scores = _scores(fitted, parts.test) if fitted else None
+    evaluation = measured(parts.test, scores, outcome=parts.test[identity["label"]], reason=why_not)
     takes_over, why = _takes_over(evaluation.metrics)
     churned = parts.validation[identity["label"]].to_numpy(dtype=bool)
     of_rule = Calibration.fitted(recency_score(parts.validation), churned, of_probabilities=False)
@@ -151,7 +140,7 @@ def _candidate(deployment: Deployment) -> str | DeclaredFunction:
         raise ChurnError(f"model.candidate: {error}.") from error
 
 
-def _fitted(deployment: Deployment, parts: TrainingSet) -> tuple[Fitted | None, str]:
+def _fitted(deployment: Deployment, parts: TrainingSet) -> tuple[Fitted | None, str | None]:
     """What was fitted, or None and why nothing was."""
     candidate, settings = _candidate(deployment), deployment.settings
     if candidate == RECENCY:
@@ -159,8 +148,8 @@ def _fitted(deployment: Deployment, parts: TrainingSet) -> tuple[Fitted | None, 
     known: Any = {"label": settings.labels.churned_column, "product": settings.declaration}
     try:
         if isinstance(candidate, DeclaredFunction):
-            return _own(candidate, lambda: fit_own(candidate, parts.train, parts.validation, **known)), ""
-        return fit_baseline(parts.train, parts.validation, **known), ""
+            return _own(candidate, lambda: fit_own(candidate, parts.train, parts.validation, **known)), None
+        return fit_baseline(parts.train, parts.validation, **known), None
     except NothingToLearn as reason:
         return None, str(reason)
 
@@ -186,11 +175,6 @@ def _scores(fitted: Fitted, rows: pd.DataFrame) -> Scores:
     if not ((scores >= 0) & (scores <= 1)).all():
         raise ChurnError("The model's estimator gives probabilities that are not between 0 and 1.")
     return scores
-
-
-def _judged(parts: TrainingSet, fitted: Fitted | None, label: str, why_not: str) -> Evaluation:
-    scores = _scores(fitted, parts.test) if fitted else None
-    return measured(parts.test, scores, outcome=parts.test[label], reason=why_not or None)
 
 
 def _takes_over(metrics: pd.DataFrame) -> tuple[bool, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from churn_assets.assets.code_version import meanings_of
+from churn_assets.assets.labels_step import USER_DAY
 from churn_assets.assets.step import Beside, Step
 from churn_assets.calendar import SAME_DAY
 from churn_assets.evaluation.quality import score_quality
@@ -22,7 +23,6 @@ from churn_assets.warehouse.selection import Selection
 
 CHURN_MODEL, CHURN_TRANSFORMER = "churn_model", "churn_transformer"
 SCORES, QUALITY = "churn_scores", "score_quality"
-USER_DAY = ("user_id", "as_of_date")
 
 
 def serving_models(settings: Settings) -> Serving:
@@ -74,7 +74,7 @@ def _churn_scores(settings: Settings) -> Step:
         group="scores",
         outputs=(SCORES, "score_drift"),
         reads={"user_features": SAME_DAY, "churn_labels": SAME_DAY},
-        selects={"churn_labels": Selection((*USER_DAY, "is_at_risk"), only="is_at_risk")},
+        selects={"churn_labels": Selection(USER_DAY, only="is_at_risk")},
         compute=lambda inputs, days: churn_scores(
             inputs["user_features"],
             inputs["churn_labels"],

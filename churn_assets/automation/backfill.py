@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn_assets.assets.landing_step import LandingStep
-from churn_assets.assets.model_step import due_model, serving_now
-from churn_assets.assets.scoring_steps import CHURN_MODEL, CHURN_TRANSFORMER, SCORES
+from churn_assets.assets.model_step import due_model
+from churn_assets.assets.scoring_steps import CHURN_MODEL, CHURN_TRANSFORMER, SCORES, serving_models
 from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment, Step
 from churn_assets.assets.steps import all_steps
@@ -199,7 +199,7 @@ def backfill(
             return True
 
         # Without a model days are scored once it is made: by the rule first, they would be scored twice.
-        waits = work.model and serving_now(deployment).newest is None
+        waits = work.model and serving_models(deployment.settings).newest is None
         succeeded = all_done(before_model(work.works) if waits else work.works)
         for _ in range(MOST_ROUNDS):
             if not succeeded or not (again := moved_on(deployment, work, report.run_ids)):
@@ -216,7 +216,7 @@ def backfill(
         if due:
             tell(CHURN_MODEL, 0)
             succeeded = done([CHURN_TRANSFORMER, CHURN_MODEL], {}).success
-            newest = serving_now(deployment).newest if succeeded else None
+            newest = serving_models(deployment.settings).newest if succeeded else None
             report.model = f"{newest.version} made: {newest.why}" if newest else None
         if succeeded and (due or waits):
             all_done(plan(deployment, work.steps, current_ledger(deployment), work.asked, refused=refused).works)

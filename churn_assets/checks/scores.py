@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from datetime import date
 
 from churn_assets.calendar import DayRange
+from churn_assets.checks.drift import ERROR as MOST_PSI
 from churn_assets.checks.verdict import EVERY_DAY, WHY, Check, Stored, Verdict
+from churn_assets.contracts.scores import EVERYBODY, RECENCY, SERVED
 from churn_assets.settings import Settings
 
-MOST_PSI = 0.25
-"""Above it a population counts as another one."""
 MOVES_WITH_THE_CALENDAR = ("tenure", "observed", "weekday", "weekend")
 """Operations of features that are of other values later on whatever users do."""
 QUALITY_DAYS = 28
 """Closed days, each judged together with those before it: of one day's few churned users chance decides too much."""
 NAMED = 3
+GAINS = f"""(SELECT as_of_date, served.model_version, served.churned / served.users AS churn_rate, served.average_precision,
+    rule.average_precision AS of_recency, served.lift_5pct AS lift, rule.lift_5pct AS lift_of_recency
+    FROM churn.score_quality served JOIN churn.score_quality rule USING (as_of_date, group_by, group_value)
+    WHERE group_by = '{EVERYBODY}' AND served.ranking = '{SERVED}' AND rule.ranking = '{RECENCY}'
+    AND served.average_precision IS NOT NULL)"""
+"""SQL of how good the scores of each closed day were, beside the rule on the same users; a day of one outcome is left out."""
 
 
 def score_checks(settings: Settings) -> list[Check]:
@@ -76,7 +82,7 @@ def _everybody_at_risk(stored: Stored, days: DayRange) -> Mapping[date, Verdict]
 def _of_all_scored(stored: Stored, days: DayRange, label: str) -> Mapping[date, Verdict]:
     query = f"""{EVERY_DAY},
     judged AS (SELECT as_of_date AS day, sum(users)::BIGINT AS users, sum(churned)::BIGINT AS churned FROM churn.score_quality
-        WHERE as_of_date BETWEEN $first AND $last AND group_by = 'all' AND ranking = 'served' GROUP BY 1),
+        WHERE as_of_date BETWEEN $first AND $last AND group_by = '{EVERYBODY}' AND ranking = '{SERVED}' GROUP BY 1),
     known AS (SELECT as_of_date AS day, count(*) AS n, count(*) FILTER ({label}) AS churned
         FROM churn.churn_scores JOIN churn.churn_labels USING (user_id, as_of_date)
         WHERE {label} IS NOT NULL AND as_of_date BETWEEN $first AND $last GROUP BY 1)
@@ -91,12 +97,9 @@ def _of_all_scored(stored: Stored, days: DayRange, label: str) -> Mapping[date, 
 
 def _not_below_recency(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     query = f"""{EVERY_DAY},
-    gains AS (SELECT as_of_date AS closed_day, served.average_precision AS served, rule.average_precision AS rule
-        FROM churn.score_quality served JOIN churn.score_quality rule USING (as_of_date, group_by, group_value)
-        WHERE group_by = 'all' AND served.ranking = 'served' AND rule.ranking = 'recency' AND served.model_version <> 'recency'
-        AND served.average_precision IS NOT NULL)
-    SELECT day, count(served) AS closed_days, avg(served) AS average_precision, avg(rule) AS of_recency
-    FROM days LEFT JOIN gains ON closed_day BETWEEN day - {QUALITY_DAYS - 1} AND day GROUP BY 1 ORDER BY 1"""
+    gains AS (FROM {GAINS} WHERE model_version <> '{RECENCY}')
+    SELECT day, count(as_of_date) AS closed_days, avg(average_precision) AS average_precision, avg(of_recency) AS of_recency
+    FROM days LEFT JOIN gains ON as_of_date BETWEEN day - {QUALITY_DAYS - 1} AND day GROUP BY 1 ORDER BY 1"""
     return {day: _gain(figures) for day, figures in stored.by_day(query, days).items()}
 
 

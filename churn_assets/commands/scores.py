@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
@@ -23,17 +23,18 @@ if TYPE_CHECKING:
 @pass_deployment
 def scores(deployment: Deployment, day: date | None, top: int) -> None:
     """The users most at risk on DAY (default: the last scored day), why, and how good such lists were once their horizon closed."""
-    found = find_lists(deployment, day, top)
+    found = find_lists(deployment, day=day, top=top)
     if found is None:
         raise ChurnError("Nobody is scored yet; run 'churn-assets backfill' first.")
     show_lists(found)
 
 
-def find_lists(deployment: Deployment, day: date | None = None, top: int = 10) -> Lists | None:
+def find_lists(deployment: Deployment, **asked: Any) -> Lists | None:
+    """What `at_risk` finds; `asked`: its day and how many users."""
     from churn_assets.report.at_risk import at_risk
 
     with deployment.warehouse.reading() as connection:
-        return at_risk(connection, deployment.contracts, deployment.settings.declaration, day=day, top=top)
+        return at_risk(connection, deployment.settings.declaration, **asked)
 
 
 def show_lists(lists: Lists) -> None:

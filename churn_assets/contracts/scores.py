@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from churn_assets import model_settings
 from churn_assets.contracts.base import Column, Contract, Kind, Rule
 
+SERVED, RECENCY = "served", model_settings.RECENCY
+"""Rankings: the scores as they were given, and the rule, which is days since the last activity."""
+EVERYBODY, ACTIVE, TENURE = "all", "active_7d", "tenure"
+"""Groups of users besides those by an attribute."""
 AS_OF_DATE = Column("as_of_date", Kind.DATE, "Day the score was given for, at its end")
 VERSION = Column("model_version", Kind.LABEL, "Folder of the model under models/, or recency where the rule served")
 PLACES = (1, 2, 3)

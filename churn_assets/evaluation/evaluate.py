@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from churn_assets.contracts.scores import ACTIVE, EVERYBODY, RECENCY
 from churn_assets.evaluation.bootstrap import interval, user_weights
 from churn_assets.evaluation.curves import curve, reliability
 from churn_assets.evaluation.ranking import Floats, Ranking, average_precision, lift, roc_auc
@@ -17,8 +18,7 @@ from churn_assets.product import Product
 
 Flags = npt.NDArray[np.bool_]
 
-BASELINE, RECENCY, DIFFERENCE = "baseline", "recency", "difference"
-EVERYBODY, ACTIVE = "all", "active_7d"
+BASELINE, DIFFERENCE = "baseline", "difference"
 RANKS = ("average_precision", "roc_auc", "lift_10pct")
 CALIBRATION = ("brier_score", "calibration_error")
 MEASURED = {BASELINE: (*RANKS, *CALIBRATION), RECENCY: RANKS, DIFFERENCE: RANKS}

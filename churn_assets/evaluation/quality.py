@@ -10,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from churn_assets.contracts.scores import ACTIVE, EVERYBODY, RECENCY, SERVED, TENURE
 from churn_assets.evaluation.ranking import Ranking, average_precision, lift, roc_auc
 from churn_assets.models.candidates import Scores, recency_score
+from churn_assets.transforms.training import KEY
 
 Flags = npt.NDArray[np.bool_]
 
-KEY = ["user_id", "as_of_date"]
-SERVED, RECENCY = "served", "recency"
-"""The scores as they were given, and the rule on the same users."""
-EVERYBODY, ACTIVE, TENURE = "all", "active_7d", "tenure"
 ACTIVE_DAYS = 7
 FEWEST_USERS = 30
 """Of a value of an attribute, below which nothing is said of it."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from churn_assets.contracts.scores import ACTIVE, EVERYBODY
 from churn_assets.evaluation.bootstrap import CONFIDENCE
-from churn_assets.evaluation.evaluate import ACTIVE, CALIBRATION, DIFFERENCE, EVERYBODY, MEASURED, RANKS
+from churn_assets.evaluation.evaluate import CALIBRATION, DIFFERENCE, MEASURED, RANKS
 
 GROUPS = {EVERYBODY: "all at risk", ACTIVE: "active in the last 7 days"}
 SAID = ("average precision", "ROC AUC", "lift at 10 %", "Brier score", "calibration error")

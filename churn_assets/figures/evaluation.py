@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from churn_assets.evaluation.evaluate import BASELINE, EVERYBODY, RECENCY
+from churn_assets.contracts.scores import EVERYBODY, RECENCY
+from churn_assets.evaluation.evaluate import BASELINE
 from churn_assets.evaluation.ranking import CALIBRATION_BINS
 from churn_assets.evaluation.table import GROUPS
 from churn_assets.figures.canvas import BLUE, GREY, INK, ORANGE, QUIET, blank, percents, thousands

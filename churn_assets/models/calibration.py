@@ -23,7 +23,7 @@ class Calibration:
     slope: float
     intercept: float
     of_probabilities: bool
-    """Whether the scores are probabilities already, of which the log-odds are taken."""
+    """Whether the scores are probabilities already; the curve is over their log-odds then."""
 
     @classmethod
     def fitted(cls, score: Scores, churned: npt.NDArray[np.bool_], *, of_probabilities: bool) -> Calibration:

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from churn_assets.calendar import DayRange
+from churn_assets.contracts.scores import RECENCY
 from churn_assets.models.candidates import recency_score
 from churn_assets.models.reasons import REASONS, reasons
-from churn_assets.models.serving import RECENCY, Serving
+from churn_assets.models.serving import Serving
 from churn_assets.models.transformer import as_input
+from churn_assets.transforms.training import KEY
 
-KEY = ["user_id", "as_of_date"]
 SCORE = "score"
 """The score among the features whose drift is measured."""
 HASH_DIGITS = 16
@@ -24,7 +25,7 @@ Drift = tuple[pd.Timestamp, str, float, int, str]
 
 def churn_scores(
     user_features: pd.DataFrame,
-    churn_labels: pd.DataFrame,
+    at_risk: pd.DataFrame,
     *,
     days: DayRange,
     serving: Serving,
@@ -32,11 +33,10 @@ def churn_scores(
     types: Mapping[str, str],
     of_subjects: Mapping[str, list[str]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of churn_scores and of score_drift. `explained`: users of each day, from the first rank on, whose reasons are given.
+    """Rows of churn_scores and of score_drift, of the user-days `at_risk`. `explained`: users of each day, from the first rank on, whose reasons are given.
     `types` and `of_subjects`: of the declared features.
     """
-    at_risk = churn_labels.loc[churn_labels["is_at_risk"].fillna(False).astype(bool), KEY]
-    rows = user_features.merge(at_risk, on=KEY).sort_values(["as_of_date", "user_id"], ignore_index=True)
+    rows = user_features.merge(at_risk[KEY], on=KEY).sort_values(["as_of_date", "user_id"], ignore_index=True)
     day_of = rows["as_of_date"].to_numpy(dtype="datetime64[D]")
     scored = _Scored(len(rows))
     drifts: list[Drift] = []

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from churn_assets.contracts.scores import RECENCY
 from churn_assets.models.candidates import Fitted
 from churn_assets.models.drift import Reference
 from churn_assets.models.manifest import ModelManifest
 from churn_assets.models.store import models_in, read_model
-
-RECENCY = "recency"
-"""The rule: days since the last activity."""
 
 
 @dataclass(frozen=True)

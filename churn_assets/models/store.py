@@ -1,26 +1,24 @@
 """Where models are kept: a folder each, under a hash of all that decided them, in formats that run no code when they are read.
 
-The estimator is a skops file, of which only types of scikit-learn and those a deployment names are loaded.
+The estimator is a skops file. Types of scikit-learn that skops trusts and those that a deployment names are loaded, and no others.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from hashlib import sha256
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from churn_assets.errors import ChurnError, first_few
 from churn_assets.models.candidates import Fitted
 from churn_assets.models.drift import Reference
 from churn_assets.models.manifest import MANIFEST, ModelManifest
 from churn_assets.models.transformer import Transformer
-from churn_assets.versions import write_version
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from churn_assets.versions import versions_in, write_version
 
 ESTIMATOR, TRANSFORMER, REFERENCE = "model.skops", "transformer.json", "reference.json"
 LIBRARIES = ("scikit-learn",)
@@ -92,11 +90,12 @@ def models_in(root: Path) -> list[ModelManifest]:
     """Every model, in the order in which they serve: by the days that each knew, and of the same days in the order of writing.
     Raises ChurnError where a folder has no manifest.
     """
-    if not root.is_dir():
-        return []
-    folders = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    aged = [((folder / MANIFEST).stat().st_mtime_ns, ModelManifest.read(folder)) for folder in folders]
-    return [model for _, model in sorted(aged, key=lambda known: (known[1].known_until, known[0], known[1].version))]
+    models = [ModelManifest.read(folder) for folder in versions_in(root)]
+
+    def order(model: ModelManifest) -> tuple[date, int]:
+        return model.known_until, (root / model.version / MANIFEST).stat().st_mtime_ns
+
+    return sorted(models, key=order)
 
 
 def _estimator(path: Path, trusted: Iterable[str]) -> Any:

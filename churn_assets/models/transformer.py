@@ -62,11 +62,6 @@ class Transformer:
         }
         return cls(types, known, typical, moved)
 
-    @property
-    def features(self) -> list[str]:
-        """Columns of the matrix."""
-        return [*self.types]
-
     def matrix(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows as the model wants them: attributes as categories, all others as float64 with NaN for null. Columns besides
         the features are not looked at. Raises ChurnError where a feature is missing.

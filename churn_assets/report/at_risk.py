@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import duckdb
 
-from churn_assets.contracts import Contract
-from churn_assets.contracts.scores import PLACES
+from churn_assets.checks.scores import GAINS, QUALITY_DAYS
+from churn_assets.contracts.scores import PLACES, RECENCY
 from churn_assets.errors import ChurnError
 from churn_assets.product import Product
 from churn_assets.product.measures import TOTAL_EVENTS
@@ -18,10 +17,7 @@ from churn_assets.warehouse import Ledger
 
 TOP = 10
 SURELY = 0.99
-"""Above it a probability is not told apart: nobody is sure of an outcome."""
-CLOSED_DAYS = 28
-"""How good lists were is said of so many last closed days together."""
-RULE = "recency"
+"""A probability above this is shown as above it: nobody is sure of an outcome."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class AtRisk:
 
 @dataclass(frozen=True)
 class Quality:
-    """Means over closed days from `first` to `last`. `churned` of `users` is the mean churn rate; lifts are those of the 5 % ranked highest."""
+    """Means over the `days` closed days from `first` to `last`; lifts are those of the 5 % ranked highest."""
 
     first: date
     last: date
@@ -61,7 +57,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Lists:
-    """The list of one day, and how good lists of the same kind were; None while no scored day's horizon has closed."""
+    """The list of one day, and how good lists of the same kind were, which is None while no scored day's horizon has closed."""
 
     day: date
     users: int
@@ -72,7 +68,7 @@ class Lists:
 
     @property
     def is_of_rule(self) -> bool:
-        return self.model == RULE
+        return self.model == RECENCY
 
     @property
     def title(self) -> str:
@@ -101,7 +97,6 @@ class Lists:
 
 def at_risk(
     connection: duckdb.DuckDBPyConnection,
-    contracts: Mapping[str, Contract],
     product: Product,
     *,
     day: date | None = None,
@@ -112,12 +107,12 @@ def at_risk(
     if day is not None and day not in published:
         raise ChurnError(f"{day} has no scores; run 'churn-assets backfill {day}'.")
     day = day or max((of for of, entry in published.items() if entry.rows), default=None)
-    if day is None or "churn_scores" not in contracts:
+    if day is None:
         return None
     users, model = connection.execute(
         "SELECT count(*), coalesce(any_value(model_version), ?) FROM churn.churn_scores WHERE as_of_date = ?",
-        [RULE, day],
-    ).fetchone() or (0, RULE)
+        [RECENCY, day],
+    ).fetchone() or (0, RECENCY)
     places = ", ".join(f"reason_{place}, effect_{place}" for place in PLACES)
     rows = connection.execute(
         f"SELECT rank, user_id, probability, silent_days, {places} FROM churn.churn_scores WHERE as_of_date = ? AND rank <= ? ORDER BY rank",
@@ -128,7 +123,7 @@ def at_risk(
         AtRisk(rank, user, probability, silent, [(words.get(name, name), by) for name, by in _pairs(why) if name])
         for rank, user, probability, silent, *why in rows
     ]
-    return Lists(day, users, model, found, _quality(connection, day, is_of_rule=model == RULE))
+    return Lists(day, users, model, found, _quality(connection, day, is_of_rule=model == RECENCY))
 
 
 def in_words(product: Product) -> dict[str, str]:
@@ -151,13 +146,9 @@ def _quality(connection: duckdb.DuckDBPyConnection, day: date, *, is_of_rule: bo
     if not Ledger.read(connection, ["score_quality"]).of("score_quality"):
         return None
     row = connection.execute(
-        f"""WITH closed AS (SELECT as_of_date, s.churned / s.users AS rate, s.average_precision AS ap, r.average_precision AS rule_ap,
-            s.lift_5pct AS lift, r.lift_5pct AS rule_lift
-        FROM churn.score_quality s JOIN churn.score_quality r USING (as_of_date, group_by, group_value)
-        WHERE group_by = 'all' AND s.ranking = 'served' AND r.ranking = 'recency' AND s.average_precision IS NOT NULL
-            AND (s.model_version = '{RULE}') = ? AND as_of_date <= ?
-        ORDER BY as_of_date DESC LIMIT {CLOSED_DAYS})
-        SELECT min(as_of_date), max(as_of_date), count(*), avg(rate), avg(ap), avg(rule_ap), avg(lift), avg(rule_lift) FROM closed""",
+        f"""SELECT min(as_of_date), max(as_of_date), count(*), avg(churn_rate), avg(average_precision), avg(of_recency), avg(lift),
+            avg(lift_of_recency)
+        FROM (FROM {GAINS} WHERE (model_version = '{RECENCY}') = ? AND as_of_date <= ? ORDER BY as_of_date DESC LIMIT {QUALITY_DAYS})""",
         [is_of_rule, day],
     ).fetchone()
     return Quality(*row) if row and row[2] else None

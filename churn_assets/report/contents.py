@@ -108,7 +108,7 @@ def gather(deployment: Deployment) -> Contents:
             },
             growth=read_days(connection, deployment.contracts["growth_daily"]),
             cohorts=read_days(connection, deployment.contracts["retention_cohorts"]),
-            lists=at_risk(connection, deployment.contracts, deployment.settings.declaration),
+            lists=at_risk(connection, deployment.settings.declaration),
         )
 
 

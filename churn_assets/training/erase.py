@@ -12,15 +12,16 @@ import pyarrow.parquet as pq
 
 from churn_assets.errors import ChurnError
 from churn_assets.training.manifest import PARTS
-from churn_assets.versions import UNFINISHED, alone_in
+from churn_assets.versions import UNFINISHED, alone_in, versions_in
 
 
 def versions_with(root: Path, sought: Callable[[list[str]], Sequence[bool]]) -> list[str]:
     """The versions with a row of a sought user; `sought` says which of some ids are. Raises ChurnError for a version that
     cannot be read: nobody could say that the user is not in it.
     """
-    folders = sorted(path for path in root.glob("*") if path.is_dir() and not path.name.startswith("."))
-    return [folder.name for folder in folders if any(_holds(folder / f"{part}.parquet", sought) for part in PARTS)]
+    return [
+        folder.name for folder in versions_in(root) if any(_holds(folder / f"{part}.parquet", sought) for part in PARTS)
+    ]
 
 
 def remove_versions(root: Path, versions: Sequence[str], timeout_seconds: float) -> None:

@@ -13,6 +13,7 @@ from churn_assets.contracts import Contract, Kind
 from churn_assets.errors import ChurnError
 from churn_assets.settings import Settings
 from churn_assets.training.manifest import MANIFEST, PARTS, Manifest, content_hash, contract_of
+from churn_assets.versions import versions_in
 from churn_assets.warehouse.content_hash import PartitionHashes
 from churn_assets.warehouse.frames import to_frame
 
@@ -47,10 +48,7 @@ def load_training_set(version: str | None = None, data: Path | str | None = None
 
 
 def _versions(root: Path) -> dict[str, Manifest]:
-    if not root.is_dir():
-        return {}
-    folders = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return {folder.name: Manifest.read(folder) for folder in folders}
+    return {folder.name: Manifest.read(folder) for folder in versions_in(root)}
 
 
 def _age(root: Path, manifest: Manifest) -> tuple[str, int]:
