@@ -238,6 +238,19 @@ def test_the_rule_as_candidate_leaves_every_day_to_the_rule_but_says_how_likely(
     assert rows.loc[rows["as_of_date"] >= made.test_first, "probability"].between(0, 1).all()
 
 
+def test_a_candidate_that_one_comes_back_to_serves_again_as_it_was(data: Path) -> None:
+    first = serving_models(deployment_of(data).settings).newest
+    for candidate, is_first in (("recency", False), ("gradient_boosting", True)):
+        (data / "churn.toml").write_text(EACH_DAY + f'[model]\ncandidate = "{candidate}"\n')
+        deployment = deployment_of(data)
+        inputs = due_model(deployment)
+        assert inputs is not None
+        made = make_model(deployment, inputs)
+        assert (made.manifest == first) == is_first and (made.evaluation is None) == is_first
+        assert serving_models(deployment.settings).newest == made.manifest
+        assert due_model(deployment) is None
+
+
 def test_a_model_whose_folder_was_removed_is_made_again_and_the_days_are_due(data: Path) -> None:
     deployment = deployment_of(data)
     version = serving_models(deployment.settings).newest

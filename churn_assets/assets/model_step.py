@@ -27,7 +27,7 @@ from churn_assets.models import Fitted, NothingToLearn, fit_baseline, fit_own, r
 from churn_assets.models.calibration import Calibration
 from churn_assets.models.candidates import Scores
 from churn_assets.models.drift import Reference
-from churn_assets.models.manifest import FORMAT, IDENTITY, ModelManifest
+from churn_assets.models.manifest import FORMAT, IDENTITY, MANIFEST, ModelManifest
 from churn_assets.models.scoring import SCORE
 from churn_assets.models.store import libraries_now, models_in, write_model
 from churn_assets.product.functions import DeclaredFunction, find_function
@@ -94,6 +94,8 @@ def make_model(deployment: Deployment, inputs: TrainingInputs) -> Made:
     }
     version = version_of({name: identity[name] for name in IDENTITY})
     if known := [model for model in models_in(settings.models_dir) if model.version == version]:
+        # A candidate one comes back to: of models that know the same days, the one written last serves.
+        (settings.models_dir / version / MANIFEST).touch()
         return Made(known[0], None)
     fitted, why_not = _fitted(deployment, parts)
     scores = _scores(fitted, parts.test) if fitted else None
