@@ -94,7 +94,7 @@ def make_model(deployment: Deployment, inputs: TrainingInputs) -> Made:
     }
     version = version_of({name: identity[name] for name in IDENTITY})
     if known := [model for model in models_in(settings.models_dir) if model.version == version]:
-        # A candidate one comes back to: of models that know the same days, the one written last serves.
+        # A candidate a deployment comes back to: of models that know the same days, the one written last serves.
         (settings.models_dir / version / MANIFEST).touch()
         return Made(known[0], None)
     fitted, why_not = _fitted(deployment, parts)
