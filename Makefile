@@ -81,6 +81,10 @@ types: $(READY) ## Types, strictly
 bench: $(READY) ## How long it takes and how much memory, here
 	PYTHONPATH="$(CURDIR)/.ci" $(BIN)/python -m bench
 
+.PHONY: bench-serving
+bench-serving: $(READY) ## What serving costs: publishing a million users, requests by the second, a batch
+	PYTHONPATH="$(CURDIR)/.ci" $(BIN)/python -m bench.serving
+
 .PHONY: fuzz
 fuzz: $(READY) ## Damaged files, files of random types and random settings, MINUTES long from case SEED on; exit code 1 where one is mistaken
 	$(BIN)/python -m churn_assets_tests.fuzz $(MINUTES) $(SEED)

@@ -17,11 +17,13 @@ from churn_assets.commands.export import export
 from churn_assets.commands.generate import generate
 from churn_assets.commands.init import init
 from churn_assets.commands.land import land
+from churn_assets.commands.online import online
 from churn_assets.commands.product import product
 from churn_assets.commands.quarantine import quarantine
 from churn_assets.commands.report import report
 from churn_assets.commands.restate import restate
 from churn_assets.commands.scores import scores
+from churn_assets.commands.serve import serve
 from churn_assets.commands.status import status
 from churn_assets.commands.verify import verify
 
@@ -32,6 +34,8 @@ COMMANDS = (
     backfill,
     restate,
     scores,
+    serve,
+    online,
     status,
     verify,
     report,

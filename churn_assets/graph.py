@@ -12,6 +12,7 @@ from dagster import BetaWarning, Definitions, PreviewWarning, in_process_executo
 
 from churn_assets.assets.churn_model import build_churn_model
 from churn_assets.assets.graph import build_assets
+from churn_assets.assets.online_store import build_online_store
 from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment
 from churn_assets.assets.training_set import build_training_set
@@ -42,6 +43,7 @@ def _definitions(deployment: Deployment) -> Definitions:
             *build_assets(deployment),
             build_training_set(deployment),
             build_churn_model(deployment),
+            *([build_online_store(deployment)] if settings.serving.is_on else []),
             build_report(deployment),
         ],
         asset_checks=[*build_checks(settings, partial(unsettled, deployment)), *build_training_set_checks(settings)],

@@ -26,6 +26,7 @@ from churn_assets.label_settings import LabelSettings
 from churn_assets.model_settings import ModelSettings
 from churn_assets.product import DEFAULT_PRODUCT, Attribute, Product, UsersAre, read_product
 from churn_assets.product.read import TABLES
+from churn_assets.serving_settings import ServingSettings
 from churn_assets.source_names import faults_of_columns
 from churn_assets.source_settings import (
     MEBIBYTE,
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
     labels: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
     model: ModelSettings = ModelSettings()
+    serving: ServingSettings = ServingSettings()
     checks: CheckSettings = CheckSettings()
 
     @model_validator(mode="after")
@@ -274,6 +276,16 @@ class Settings(BaseSettings):
     @property
     def models_dir(self) -> Path:
         return self.data_dir / "models"
+
+    @property
+    def online_path(self) -> Path:
+        """Features and scores of the newest day, where serving.store is sqlite."""
+        return self.data_dir / "online.sqlite"
+
+    @property
+    def served_dir(self) -> Path:
+        """A sample of what a service has given out."""
+        return self.data_dir / "served"
 
     @property
     def reports_dir(self) -> Path:

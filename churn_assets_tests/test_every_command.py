@@ -36,6 +36,8 @@ ARGUMENTS: Mapping[str, Arguments] = {
     "generate": lambda _: ["--users", "20", "--days", "3"],
     "init": dumped,
     "land": dumped,
+    "online publish": lambda _: [],
+    "online status": lambda _: [],
     "product check": lambda _: [],
     "product docs": lambda _: [],
     "product show": lambda _: [],
@@ -45,6 +47,7 @@ ARGUMENTS: Mapping[str, Arguments] = {
     "restate": lambda _: [],
     "restore": lambda data: [str(data.parent / "none.duckdb")],
     "scores": lambda _: [],
+    "serve": lambda _: ["--port", "0"],
     "status": lambda _: [],
     "verify": lambda _: [],
 }

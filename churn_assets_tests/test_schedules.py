@@ -17,6 +17,8 @@ from dagster import (
 
 from churn_assets.automation.backfill import planned
 from churn_assets.graph import build_definitions
+from churn_assets.online.store import open_store
+from online_worlds import serving
 from worlds import HORIZON, START, day, days, deployment_of, hashes, publish_plainly, query, run_plainly, write_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -111,6 +113,15 @@ def test_the_job_of_yesterday_computes_every_table_of_that_day_and_checks_it(lan
     result = job.execute_in_process(instance=DagsterInstance.ephemeral(), partition_key=str(day(1)))
     assert result.success and result.get_asset_check_evaluations()
     assert set(hashes(landed)) == {(table, day(1)) for table in deployment_of(landed).contracts}
+
+
+def test_the_job_of_yesterday_puts_the_day_into_the_online_store_where_there_is_one(landed: Path) -> None:
+    serving(landed)
+    job = definitions_of(landed).get_repository_def().get_job("all_tables")
+    for number in (1, 2):
+        result = job.execute_in_process(instance=DagsterInstance.ephemeral(), partition_key=str(day(number)))
+        held = open_store(deployment_of(landed).settings).snapshot()
+        assert result.success and held is not None and held.as_of_date == day(number)
 
 
 def test_a_day_that_was_not_delivered_fails_its_run(landed: Path) -> None:

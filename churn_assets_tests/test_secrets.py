@@ -27,6 +27,8 @@ ENVIRONMENT_READ_BY = {
     "automation/backfill.py": "DAGSTER_HOME",
     "automation/event_log.py": "DAGSTER_HOME, and how many events Dagster stores at once",
     "automation/instance.py": "DAGSTER_HOME, and switches usage reports off",
+    "commands/serve.py": "the token of the service, a credential",
+    "online/redis_store.py": "the password of Redis, a credential",
     "report/data_docs.py": "switches usage reports off",
 }
 

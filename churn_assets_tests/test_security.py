@@ -108,6 +108,8 @@ def test_there_is_one_place_that_opens_a_warehouse() -> None:
 # -- how SQL comes about -----------------------------------------------------------------------------------------------
 
 REVIEWED = {
+    "assets.online_step": dict.fromkeys(("joined", "of_features", "of_score"), "names of columns, quoted"),
+    "online.sqlite_store": {"kind": "a constant", "marks": "question marks"},
     "automation.erasure_text": {"name": "a column SQLite lists, quoted", "table": "a table SQLite lists, quoted"},
     "checks.drift": dict.fromkeys(
         ("one.among", "one.bin", "one.day", "one.table"), "written in that module, event types as literals"

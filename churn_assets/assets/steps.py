@@ -10,6 +10,7 @@ from churn_assets.assets.cleaning_steps import cleaning_steps
 from churn_assets.assets.labels_step import labels_step
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.scoring_steps import scoring_steps, with_measures
+from churn_assets.assets.served_step import served_step
 from churn_assets.assets.step import Step
 from churn_assets.assets.wiring import AnyStep, wired
 from churn_assets.calendar import SAME_DAY, Window
@@ -42,6 +43,7 @@ def all_steps(settings: Settings) -> tuple[AnyStep, ...]:
         _user_features(settings),
         labels_step(settings),
         *scoring_steps(settings),
+        *([served_step(settings)] if settings.serving.is_on else []),
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.model_step import due_model
+from churn_assets.assets.online_step import ONLINE_STORE, due_snapshot
 from churn_assets.assets.scoring_steps import CHURN_MODEL, CHURN_TRANSFORMER, SCORES, serving_models
 from churn_assets.assets.settled import unsettled
 from churn_assets.assets.step import Deployment, Step
@@ -64,6 +65,8 @@ class Report:
     """The version that was made."""
     model: str | None = None
     """The version that was made, and in words whether it serves."""
+    online: bool = False
+    """Whether the online store was published."""
     checked: dict[str, set[date]] = field(default_factory=dict)
     """The days of each table that were computed and have passed their blocking checks."""
 
@@ -99,13 +102,17 @@ def planned(
     ledger, latest = _published(deployment)
     todo = plan(deployment, steps, ledger, days, force=force, late_only=late_only)
 
+    def is_asked_for(asset: str) -> bool:
+        return asked is None if tables is None else asset in tables
+
     def whole(asset: str) -> bool:
-        return not late_only and (asked is None if tables is None else asset in tables)
+        return not late_only and is_asked_for(asset)
 
     return replace(
         todo,
         training_set=whole(TRAINING_SET),
         model=whole(CHURN_MODEL) or whole(CHURN_TRANSFORMER),
+        online=deployment.settings.serving.is_on and is_asked_for(ONLINE_STORE),
         steps=steps,
         asked=days,
         ledger=ledger,
@@ -159,8 +166,7 @@ def backfill(
     """
     report = Report(failures=list(work.impossible))
     _free_what_killed_runs_keep(deployment)
-    nothing_made = not (work.training_set and missing_training_set(deployment))
-    if not work.works and nothing_made and not (work.model and due_model(deployment)):
+    if not work.works and not _anything_else_is_due(deployment, work):
         return report
     with dagster_instance(deployment) as instance, deployment.warehouse.keeping_open(), listening(on_progress):
 
@@ -201,10 +207,7 @@ def backfill(
         # Without a model days are scored once it is made: by the rule first, they would be scored twice.
         waits = work.model and serving_models(deployment.settings).newest is None
         succeeded = all_done(before_model(work.works) if waits else work.works)
-        for _ in range(MOST_ROUNDS):
-            if not succeeded or not (again := moved_on(deployment, work, report.run_ids)):
-                break
-            succeeded = all_done(again)
+        succeeded = succeeded and _settled(lambda: moved_on(deployment, work, report.run_ids), all_done)
         missing = missing_training_set(deployment) if succeeded and work.training_set else None
         if missing:
             of_parts = {day for part in missing.days.values() for day in part}
@@ -216,11 +219,45 @@ def backfill(
         if due:
             tell(CHURN_MODEL, 0)
             succeeded = done([CHURN_TRANSFORMER, CHURN_MODEL], {}).success
-            newest = serving_models(deployment.settings).newest if succeeded else None
-            report.model = f"{newest.version} made: {newest.why}" if newest else None
+            report.model = _newest_model(deployment) if succeeded else None
         if succeeded and (due or waits):
-            all_done(plan(deployment, work.steps, current_ledger(deployment), work.asked, refused=refused).works)
+            succeeded = all_done(
+                plan(deployment, work.steps, current_ledger(deployment), work.asked, refused=refused).works
+            )
+        if succeeded and _online_is_due(deployment, work):
+            tell(ONLINE_STORE, 0)
+            report.online = done([ONLINE_STORE], {}).success
     return report
+
+
+def _settled(moved: Callable[[], Sequence[Work]], all_done: Callable[[Iterable[Work]], bool]) -> bool:
+    """Do what other processes have moved on meanwhile, until that is nothing."""
+    for _ in range(MOST_ROUNDS):
+        if not (again := moved()):
+            break
+        if not all_done(again):
+            return False
+    return True
+
+
+def _anything_else_is_due(deployment: Deployment, work: Plan) -> bool:
+    """What is made once, besides the tables."""
+    if work.training_set and missing_training_set(deployment):
+        return True
+    return bool(work.model and due_model(deployment)) or _online_is_due(deployment, work)
+
+
+def _newest_model(deployment: Deployment) -> str | None:
+    newest = serving_models(deployment.settings).newest
+    return f"{newest.version} made: {newest.why}" if newest else None
+
+
+def _online_is_due(deployment: Deployment, work: Plan) -> bool:
+    """A store that cannot be reached is due: the asset then says why."""
+    try:
+        return work.online and due_snapshot(deployment) is not None
+    except ChurnError:
+        return True
 
 
 def before_model(works: Iterable[Work]) -> Iterator[Work]:

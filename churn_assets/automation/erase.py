@@ -21,6 +21,7 @@ from churn_assets.errors import ChurnError
 from churn_assets.landing.erased import Erased, canonical
 from churn_assets.landing.erasing import FoundFile, remove_leftovers, rename_without, rewrite_without, search_landing
 from churn_assets.landing.incoming import incoming
+from churn_assets.online.erase import count_online, remove_online
 from churn_assets.report.write import PAGE, write_report
 from churn_assets.settings import SOURCES
 from churn_assets.training.erase import remove_versions, versions_with
@@ -42,6 +43,8 @@ class Found:
     """Where a user is. `text` is the id where it can be searched for as text, else None."""
 
     sought: Erased
+    own: str
+    """The id as it is written in one way."""
     text: str | None
     files: Sequence[FoundFile]
     undecided: Sequence[Path]
@@ -49,12 +52,14 @@ class Found:
     tables: Mapping[str, int]
     training_sets: Sequence[str]
     exports: Sequence[Path]
+    online: int
+    """Entries of the online store and of the log of what a service gave out."""
     earlier: Mapping[str, Any] | None
     """The record of an erasure of the same user before."""
 
     @property
     def is_nowhere(self) -> bool:
-        return not (self.files or self.tables or self.training_sets or self.exports)
+        return not (self.files or self.tables or self.training_sets or self.exports or self.online)
 
     @property
     def is_unfinished(self) -> bool:
@@ -70,6 +75,7 @@ class Found:
             "table_rows": dict(self.tables),
             "training_sets": list(self.training_sets),
             "exports": len(self.exports),
+            "online": self.online,
         }
 
 
@@ -100,16 +106,20 @@ def find_user(deployment: Deployment, user: str) -> Found:
     landed = search_landing(settings, sought, own)
     found = Found(
         sought=sought,
+        own=own,
         text=text,
         files=landed.found,
         undecided=landed.undecided,
         tables=_tables_with(deployment, sought, text),
         training_sets=versions_with(settings.training_sets_dir, is_sought),
         exports=list(exports_with(settings.data_dir, is_sought, apart=_own_folders(deployment))),
+        online=count_online(settings, own),
         earlier=erasure_record.latest(settings, sought),
     )
     if found.is_nowhere and found.earlier is None and not found.undecided:
-        raise ChurnError("There is no such user: neither landed, nor in a table, a training set or an export.")
+        raise ChurnError(
+            "There is no such user: neither landed, nor in a table, a training set, an export or the online store."
+        )
     return found
 
 
@@ -118,12 +128,12 @@ def erase(definitions: Definitions, deployment: Deployment, found: Found, *, rai
     settings, outcome = deployment.settings, Outcome()
     with erasure_record.one_at_a_time(settings):
         erasure_record.begin(settings, found.sought, found.counts)
-        for step in (erase_from_landing, erase_from_tables, erase_copies):
+        for step in (erase_from_landing, erase_from_tables, erase_copies, erase_online):
             step(deployment, found)
         todo = planned_restatement(deployment)
         outcome.report = restate(definitions, deployment, todo, raise_on_error=raise_on_error)
         # Once more: a run that was under way when it began may have stored what it had read before.
-        for step in (erase_from_tables, renew_report, erase_traces):
+        for step in (erase_from_tables, erase_online, renew_report, erase_traces):
             step(deployment, found)
         erasure_record.finish(settings, found.sought)
         if found.text:
@@ -167,6 +177,10 @@ def erase_copies(deployment: Deployment, found: Found) -> None:
         path.unlink(missing_ok=True)
 
 
+def erase_online(deployment: Deployment, found: Found) -> None:
+    remove_online(deployment.settings, found.own)
+
+
 def renew_report(deployment: Deployment, found: Found) -> None:
     """Its figures and pictures count the user. Where none can be made now, there is none. Data Docs are made when asked for."""
     shutil.rmtree(deployment.settings.data_docs_dir, ignore_errors=True)
@@ -208,4 +222,10 @@ def _in_tables(deployment: Deployment, sought: Erased) -> Callable[[str, list[st
 def _own_folders(deployment: Deployment) -> list[Path]:
     """Of which it is known what lies there: none of it is an export."""
     settings = deployment.settings
-    return [settings.landing_dir, settings.training_sets_dir, settings.models_dir, settings.dagster_home]
+    return [
+        settings.landing_dir,
+        settings.training_sets_dir,
+        settings.models_dir,
+        settings.dagster_home,
+        settings.served_dir,
+    ]

@@ -50,6 +50,8 @@ class Plan:
     """Whether the training set was asked for, which is made once after all runs, if what they publish makes a new one."""
     model: bool = False
     """Whether the model was asked for, which is made after the training set, if one is due."""
+    online: bool = False
+    """Whether the online store was asked for, which is published last, if it does not hold the newest day."""
     steps: tuple[AnyStep, ...] = field(default=(), compare=False, repr=False)
     asked: frozenset[date] = field(default=frozenset(), compare=False, repr=False)
     """What it was made for."""

@@ -16,6 +16,7 @@ from dagster import (
     define_asset_job,
 )
 
+from churn_assets.assets.online_step import ONLINE_STORE
 from churn_assets.assets.scoring_steps import QUALITY
 from churn_assets.assets.step import Deployment
 from churn_assets.automation.backfill import current_ledger, planned
@@ -50,7 +51,7 @@ def daily_schedule(deployment: Deployment) -> ScheduleDefinition:
         description="Every table of the day before; what it changes on other days is for restate_late_data.",
         job=define_asset_job(
             "all_tables",
-            AssetSelection.assets(*deployment.contracts),
+            AssetSelection.assets(*deployment.contracts, *([ONLINE_STORE] if settings.serving.is_on else [])),
             description="Every table of one day, and its checks.",
             partitions_def=daily_partitions(settings),
         ),

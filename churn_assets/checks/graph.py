@@ -29,6 +29,7 @@ from churn_assets.checks.labels import labels_invariants
 from churn_assets.checks.memory import Memory
 from churn_assets.checks.metrics import metrics_invariants
 from churn_assets.checks.scores import score_checks
+from churn_assets.checks.serving import serving_checks
 from churn_assets.checks.shares import share_checks
 from churn_assets.checks.verdict import NOTHING_TO_LOOK_AT, WHY, Check, Stored, Unsettled, Verdict, not_judged
 from churn_assets.checks.volume import volume_checks
@@ -54,6 +55,7 @@ def all_checks(settings: Settings) -> list[Check]:
         *labels_invariants(),
         *canaries(settings),
         *score_checks(settings),
+        *serving_checks(settings),
         *volume_checks(settings),
         *share_checks(settings),
         *drift_checks(settings),

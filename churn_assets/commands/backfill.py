@@ -67,7 +67,7 @@ def bring_up_to_date(
         # Of what was up to date already, too: a check that failed once must not turn green by being skipped.
         with console.status("Checking what was up to date already ..."):
             report.add(failing_unchecked(deployment, tables or deployment.contracts, days, report))
-    if not todo.works and report.succeeded and not report.training_set and not report.model:
+    if not todo.works and report.succeeded and not (report.training_set or report.model or report.online):
         console.print(f"Everything is up to date, {days}.")
     else:
         show_report(report, intakes(deployment, report.run_ids))

@@ -105,6 +105,8 @@ def show_report(report: Report, intakes: Sequence[Intake] = ()) -> None:
         console.print(f"Training set {report.training_set} made.")
     if report.model:
         console.print(f"Model {report.model}.", soft_wrap=True)
+    if report.online:
+        console.print("The online store holds the newest day.")
     for name, days in report.warnings.most_common():
         console.print(
             f"[yellow]warning: {name} on {counted(days, 'day')}{_expecting(report.expected.get(name))}[/yellow]",

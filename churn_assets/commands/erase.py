@@ -76,6 +76,8 @@ def _show_found(found: Found) -> None:
         shown.add_row(name, f"{rows:,} rows")
     shown.add_row("training sets, which are removed", f"{len(counts['training_sets']):,}")
     shown.add_row("exports, which are removed", f"{counts['exports']:,}")
+    if counts["online"]:
+        shown.add_row("the online store, and the log of what was served", f"{counts['online']:,} entries")
     console.print(shown)
 
 

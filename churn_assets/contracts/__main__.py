@@ -13,6 +13,7 @@ from churn_assets.contracts.declared import feature_column, quarantine_reasons
 from churn_assets.contracts.lineage import Sources, column_lineage
 from churn_assets.contracts.tables import UNMATCHED_REASONS, contracts
 from churn_assets.product.columns import FeatureColumn
+from churn_assets.serving_settings import SQLITE, ServingSettings
 from churn_assets.settings import Settings
 
 INTRODUCTION = """\
@@ -23,8 +24,8 @@ asset. A partition is one day, the *partition column*, and is replaced whole. No
 types, nulls, limits (inclusive), keys and rules are checked before a day is published.
 
 Instants are UTC. An id is `BIGINT` from 1 up, or `VARCHAR` where the source's `id_type` is `string`
-([settings](settings.md)). Columns marked ° say where a row came from, not what it says; two days that differ only there have
-the same content hash.
+([settings](settings.md)). `served_consistency` is of deployments that [serve](serving.md). Columns marked °
+say where a row came from, not what it says; two days that differ only there have the same content hash.
 
 Written by `make docs` from the contracts in `churn_assets/contracts/` and the declaration `churn_assets/products/e_learning.toml`; edit
 those.
@@ -42,6 +43,11 @@ definitions are the table [feature_catalogue](tables.md#feature_catalogue), whic
 
 Written by `make docs` from the declaration `churn_assets/products/e_learning.toml`; edit that.
 """
+
+
+def documented() -> Settings:
+    """The defaults, with every table there can be, whatever this machine's environment says: the pages are the same everywhere."""
+    return Settings.model_construct(serving=ServingSettings(store=SQLITE))
 
 
 def features_page(settings: Settings) -> str:
@@ -125,7 +131,6 @@ def _link(table: str) -> str:
 
 
 if __name__ == "__main__":
-    # The defaults, whatever this machine's environment says: the page is the same everywhere.
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     asks_features = sys.argv[1:] == ["features"]
-    sys.stdout.write((features_page if asks_features else tables_page)(Settings.model_construct()))
+    sys.stdout.write((features_page if asks_features else tables_page)(documented()))

@@ -19,6 +19,7 @@ from churn_assets.contracts.labels import churn_labels_contract
 from churn_assets.contracts.learning import feature_contracts
 from churn_assets.contracts.metrics import metrics_contracts
 from churn_assets.contracts.scores import score_contracts
+from churn_assets.contracts.serving import served_consistency_contract
 from churn_assets.product import Product
 from churn_assets.product.measures import IS_ACTIVE, TOTAL_EVENTS
 from churn_assets.product.reserved import VALID_FROM
@@ -278,5 +279,6 @@ def contracts(settings: Settings) -> dict[str, Contract]:
         *feature_contracts(user_id, product),
         churn_labels_contract(user_id, settings.labels),
         *score_contracts(user_id),
+        *([served_consistency_contract()] if settings.serving.is_on else []),
     )
     return {contract.table: contract for contract in tables}

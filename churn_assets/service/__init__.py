@@ -1,0 +1,1 @@
+"""The HTTP service: features and scores of single users, out of the online store."""
