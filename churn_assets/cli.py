@@ -14,6 +14,7 @@ from churn_assets.commands.demo import demo
 from churn_assets.commands.erase import erase
 from churn_assets.commands.errors import OneSentenceGroup
 from churn_assets.commands.export import export
+from churn_assets.commands.feast import feast
 from churn_assets.commands.generate import generate
 from churn_assets.commands.init import init
 from churn_assets.commands.land import land
@@ -36,6 +37,7 @@ COMMANDS = (
     scores,
     serve,
     online,
+    feast,
     status,
     verify,
     report,

@@ -33,6 +33,7 @@ ARGUMENTS: Mapping[str, Arguments] = {
     "demo": lambda _: ["--users", "20", "--days", "3"],
     "erase": lambda _: ["1", "--yes"],
     "export": lambda data: ["user_daily", "--out", str(data.parent / "daily.csv")],
+    "feast export": lambda data: [str(data.parent / "repository")],
     "generate": lambda _: ["--users", "20", "--days", "3"],
     "init": dumped,
     "land": dumped,
