@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from churn_assets.product.fields import Names
 
-BOOSTING, RECENCY = "gradient_boosting", "recency"
+BOOSTING, BG_NBD, RECENCY = "gradient_boosting", "bg_nbd", "recency"
+CANDIDATES = (BOOSTING, BG_NBD, RECENCY)
 OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -16,7 +17,7 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     candidate: str = BOOSTING
-    """gradient_boosting, recency (the rule alone), or `module:function` that gives an estimator of one's own."""
+    """gradient_boosting, bg_nbd, recency (the rule alone), or `module:function` that gives an estimator of one's own."""
     refit_days: int = Field(default=28, ge=1, le=3650)
     """A new model is fitted once the training set knows so many days more than the newest model."""
     explained: int = Field(default=200, ge=0)
@@ -27,8 +28,7 @@ class ModelSettings(BaseModel):
     @field_validator("candidate")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        if name not in (BOOSTING, RECENCY) and not OWN.fullmatch(name):
-            raise ValueError(
-                f"'{name}' is no candidate; give '{BOOSTING}', '{RECENCY}', or your own as 'module:function'"
-            )
+        if name not in CANDIDATES and not OWN.fullmatch(name):
+            known = ", ".join(f"'{candidate}'" for candidate in CANDIDATES)
+            raise ValueError(f"'{name}' is no candidate; give {known}, or your own as 'module:function'")
         return name

@@ -80,6 +80,7 @@ WARNING = {
     "user_day_grid.drift_of_plan",
     "score_quality.not_below_recency",
     "score_drift.stable",
+    "score_drift.values_known",
     "users_files.schema_drift",
     "events_files.schema_drift",
     "clean_events.window_of_raw_events",

@@ -417,3 +417,26 @@ def test_the_list_of_the_last_day_says_who_why_and_how_good_such_lists_were(data
     assert lists.quality is not None and (lists.quality.days, lists.quality.average_precision) == (7, 0.5)
     assert "average precision 0.50 (0.40)" in lists.how_good
     assert early.is_of_rule and early.quality is None and "known once the horizon" in early.how_good
+
+
+def test_a_plan_that_the_model_has_not_learned_of_is_counted_and_warned_of(data: Path) -> None:
+    deployment = deployment_of(data)
+    check = next(check for check in score_checks(deployment.settings) if check.name == "values_known")
+
+    def unseen() -> dict[str, int]:
+        score(deployment, DayRange(day(DAYS), day(DAYS)))
+        found = query(data, f"SELECT feature, unseen FROM churn.score_drift WHERE as_of_date = DATE '{day(DAYS)}'")
+        return {feature: users for feature, users in found if users}
+
+    def verdict() -> Any:
+        with deployment.warehouse.reading() as connection:
+            stored = Stored(connection, deployment.contracts, deployment.settings)
+            return check.judge(stored, SPAN)[day(DAYS)]
+
+    assert unseen() == {} and verdict().passed
+    tamper(
+        data, f"UPDATE churn.user_features SET plan = 'platinum' WHERE as_of_date = DATE '{day(DAYS)}' AND user_id <= 5"
+    )
+    assert unseen() == {"plan": 5}
+    assert not verdict().passed
+    assert verdict().figures["why"].startswith("plan: values that the model has not learned of")

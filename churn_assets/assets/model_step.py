@@ -22,8 +22,9 @@ from churn_assets.contracts.scores import EVERYBODY
 from churn_assets.errors import ChurnError
 from churn_assets.evaluation import Evaluation, evaluate, measured
 from churn_assets.evaluation.evaluate import DIFFERENCE, RANKS
-from churn_assets.model_settings import BOOSTING, RECENCY
+from churn_assets.model_settings import BG_NBD, CANDIDATES, RECENCY
 from churn_assets.models import Fitted, NothingToLearn, fit_baseline, fit_own, recency_score
+from churn_assets.models.bg_nbd import bg_nbd_score, fit_bg_nbd
 from churn_assets.models.calibration import Calibration
 from churn_assets.models.candidates import Scores
 from churn_assets.models.drift import Reference
@@ -34,7 +35,7 @@ from churn_assets.product.functions import DeclaredFunction, find_function
 from churn_assets.training import TrainingInputs, TrainingSet, load_training_set
 from churn_assets.versions import version_of
 
-MODULES = tuple(function.__module__ for function in (fit_baseline, Calibration, Reference, evaluate))
+MODULES = tuple(function.__module__ for function in (fit_baseline, Calibration, Reference, evaluate, bg_nbd_score))
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def make_model(deployment: Deployment, inputs: TrainingInputs) -> Made:
         return Made(known[0], None)
     fitted, why_not = _fitted(deployment, parts)
     scores = _scores(fitted, parts.test) if fitted else None
-    evaluation = measured(parts.test, scores, outcome=parts.test[identity["label"]], reason=why_not)
+    gone = bg_nbd_score(parts.train, parts.test, settings.declaration, settings.labels.horizon_days)
+    evaluation = measured(parts.test, scores, outcome=parts.test[identity["label"]], reason=why_not, gone=gone)
     takes_over, why = _takes_over(evaluation.metrics)
     churned = parts.validation[identity["label"]].to_numpy(dtype=bool)
     of_rule = Calibration.fitted(recency_score(parts.validation), churned, of_probabilities=False)
@@ -134,7 +136,7 @@ def _known_until(deployment: Deployment, inputs: TrainingInputs) -> date:
 
 def _candidate(deployment: Deployment) -> str | DeclaredFunction:
     name = deployment.settings.model.candidate
-    if name in (BOOSTING, RECENCY):
+    if name in CANDIDATES:
         return name
     try:
         return find_function(name, deployment.settings.data_dir)
@@ -151,6 +153,8 @@ def _fitted(deployment: Deployment, parts: TrainingSet) -> tuple[Fitted | None, 
     try:
         if isinstance(candidate, DeclaredFunction):
             return _own(candidate, lambda: fit_own(candidate, parts.train, parts.validation, **known)), None
+        if candidate == BG_NBD:
+            return fit_bg_nbd(parts.train, settings.declaration, settings.labels.horizon_days), None
         return fit_baseline(parts.train, parts.validation, **known), None
     except NothingToLearn as reason:
         return None, str(reason)

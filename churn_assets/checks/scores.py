@@ -9,6 +9,7 @@ from churn_assets.calendar import DayRange
 from churn_assets.checks.drift import ERROR as MOST_PSI
 from churn_assets.checks.verdict import EVERY_DAY, WHY, Check, Stored, Verdict
 from churn_assets.contracts.scores import EVERYBODY, RECENCY, SERVED
+from churn_assets.errors import first_few
 from churn_assets.settings import Settings
 
 MOVES_WITH_THE_CALENDAR = ("tenure", "observed", "weekday", "weekend")
@@ -57,6 +58,13 @@ def score_checks(settings: Settings) -> list[Check]:
             f"PSI of at most {MOST_PSI:g}.",
             blocking=False,
             judge=_stable,
+        ),
+        Check(
+            table="score_drift",
+            name="values_known",
+            description="No scored user has a label, such as a plan, that the model has not learned of.",
+            blocking=False,
+            judge=_values_known,
         ),
     ]
 
@@ -132,3 +140,18 @@ def _stable(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
         )
         found[day] = Verdict(False, {**figures, WHY: why}) if moved else Verdict(True, figures)
     return found
+
+
+def _values_known(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
+    query = f"""{EVERY_DAY},
+    found AS (SELECT as_of_date AS day, feature, unseen FROM churn.score_drift WHERE as_of_date BETWEEN $first AND $last)
+    SELECT day, coalesce(max(unseen), 0) AS users, list(feature ORDER BY unseen DESC, feature) FILTER (unseen > 0) AS features
+    FROM days LEFT JOIN found USING (day) GROUP BY 1 ORDER BY 1"""
+    verdicts = {}
+    for day, figures in stored.by_day(query, days).items():
+        names = figures.pop("features") or []
+        why = (
+            f"{first_few(names, NAMED, 'more features')}: values that the model has not learned of, which count as null"
+        )
+        verdicts[day] = Verdict(False, {**figures, WHY: why}) if names else Verdict(True, figures)
+    return verdicts

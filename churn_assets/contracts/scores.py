@@ -86,6 +86,13 @@ def _score_drift() -> Contract:
             Column("feature", Kind.LABEL, "Feature the model looks at; score: the score itself"),
             Column("psi", Kind.NUMBER, "Population stability index; from 0.25 up another population", minimum=0),
             Column("rows", Kind.INTEGER, "Users scored", minimum=0, unit="users"),
+            Column(
+                "unseen",
+                Kind.INTEGER,
+                "Users with a value that the model has not learned of, which counts as null",
+                minimum=0,
+                unit="users",
+            ),
             VERSION,
         ),
     )

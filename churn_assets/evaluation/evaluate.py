@@ -13,16 +13,18 @@ from churn_assets.contracts.scores import ACTIVE, EVERYBODY, RECENCY
 from churn_assets.evaluation.bootstrap import interval, user_weights
 from churn_assets.evaluation.curves import curve, reliability
 from churn_assets.evaluation.ranking import Floats, Ranking, average_precision, lift, roc_auc
+from churn_assets.model_settings import BG_NBD
+from churn_assets.models.bg_nbd import bg_nbd_score
 from churn_assets.models.candidates import NothingToLearn, Scores, fit_baseline, recency_score
-from churn_assets.product import Product
+from churn_assets.product import Product, read_product
 
 Flags = npt.NDArray[np.bool_]
 
 BASELINE, DIFFERENCE = "baseline", "difference"
 RANKS = ("average_precision", "roc_auc", "lift_10pct")
 CALIBRATION = ("brier_score", "calibration_error")
-MEASURED = {BASELINE: (*RANKS, *CALIBRATION), RECENCY: RANKS, DIFFERENCE: RANKS}
-"""Recency is a ranking and no probability: it has no calibration."""
+MEASURED = {BASELINE: (*RANKS, *CALIBRATION), RECENCY: RANKS, BG_NBD: RANKS, DIFFERENCE: RANKS}
+"""Recency is a ranking and no probability, and BG/NBD gives one of another question: they have no calibration."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,30 @@ def evaluate(
     nothing to learn from, recency is measured and the baseline's figures are null. `product` says which columns are features (None:
     the default product).
     """
+    gone = bg_nbd_score(train, test, product or read_product(), _horizon_days(label))
     try:
         baseline = fit_baseline(train, validation, label=label, product=product)
     except NothingToLearn as reason:
-        return measured(test, None, outcome=test[label], reason=str(reason))
-    return measured(test, baseline.score(test), outcome=test[label])
+        return measured(test, None, outcome=test[label], reason=str(reason), gone=gone)
+    return measured(test, baseline.score(test), outcome=test[label], gone=gone)
 
 
-def measured(test: pd.DataFrame, score: Scores | None, *, outcome: pd.Series, reason: str | None = None) -> Evaluation:
+def measured(
+    test: pd.DataFrame,
+    score: Scores | None,
+    *,
+    outcome: pd.Series,
+    reason: str | None = None,
+    gone: Scores | None = None,
+) -> Evaluation:
     """How well probabilities `score` and recency alone rank the `outcome` of the rows of `test`, over all and among users active
-    within the last 7 days. `reason` says why there are no probabilities, if there are none.
+    within the last 7 days. `reason` says why there are no probabilities, if there are none. `gone`: BG/NBD's chance that nothing follows
+    within the horizon, if it is to be measured, too.
     """
     churned = outcome.to_numpy(dtype=bool)
     groups = {EVERYBODY: np.ones(len(test), dtype=bool), ACTIVE: (test["active_days_7d"] >= 1).to_numpy(dtype=bool)}
-    scores = {RECENCY: recency_score(test)} if score is None else {BASELINE: score, RECENCY: recency_score(test)}
+    given = {BASELINE: score, RECENCY: recency_score(test), BG_NBD: gone}
+    scores = {name: of_all for name, of_all in given.items() if of_all is not None}
     metrics, curves, reliabilities = [], [], []
     for group, rows in groups.items():
         ranked = {name: Ranking(churned[rows], of_all[rows]) for name, of_all in scores.items()}
@@ -68,6 +80,11 @@ def measured(test: pd.DataFrame, score: Scores | None, *, outcome: pd.Series, re
             if BASELINE in ranked:
                 reliabilities.append(reliability(ranked[BASELINE]).assign(group=group))
     return Evaluation(pd.concat(metrics, ignore_index=True), _together(curves), _together(reliabilities))
+
+
+def _horizon_days(label: str) -> int:
+    """As the label's column says it: churned_30d."""
+    return int(label.rsplit("_", 1)[1].removesuffix("d"))
 
 
 def _metrics(
@@ -81,8 +98,8 @@ def _metrics(
         values = {key: (once[key], *interval(np.concatenate([block[key] for block in blocks]))) for key in once}
     rows = []
     for name, metrics in MEASURED.items():
-        for metric in metrics:
-            reason = one_outcome or (no_baseline if name != RECENCY else None)
+        for metric in metrics if name != BG_NBD or BG_NBD in ranked else ():
+            reason = one_outcome or (no_baseline if name in (BASELINE, DIFFERENCE) else None)
             rows.append((name, metric, *values.get((name, metric), (None, None, None)), reason))
     frame = pd.DataFrame(rows, columns=["ranking", "metric", "value", "low", "high", "reason"])
     numbers = frame.astype({"value": "float64", "low": "float64", "high": "float64"})

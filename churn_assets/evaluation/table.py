@@ -17,13 +17,15 @@ def as_markdown(metrics: pd.DataFrame) -> str:
     """`Evaluation.metrics`, a line per group of users and metric, intervals in brackets; below it what the groups are, and why
     figures are null.
     """
-    lines = [f"| users | metric | {' | '.join(MEASURED)} |", "|---|---|" + "---|" * len(MEASURED)]
+    known = {*metrics["ranking"]}
+    rankings = [name for name in MEASURED if name in known]
+    lines = [f"| users | metric | {' | '.join(rankings)} |", "|---|---|" + "---|" * len(rankings)]
     notes = []
     for group, rows in metrics.groupby("group", sort=False):
         name, first = GROUPS[str(group)], rows.iloc[0]
         figures = {(row["ranking"], row["metric"]): _cell(row) for _, row in rows.iterrows()}
         for metric, meaning in METRICS.items():
-            cells = [figures.get((ranking, metric), "") for ranking in MEASURED]
+            cells = [figures.get((ranking, metric), "") for ranking in rankings]
             lines.append(f"| {name} | {meaning} | {' | '.join(cells)} |")
         rate = "" if pd.isna(first["churn_rate"]) else f", of which {first['churn_rate']:.1%} churned"
         notes.append(f"- {name}: {first['rows']:,} rows of {first['users']:,} users{rate}")

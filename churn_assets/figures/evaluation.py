@@ -13,13 +13,14 @@ from churn_assets.evaluation.evaluate import BASELINE
 from churn_assets.evaluation.ranking import CALIBRATION_BINS
 from churn_assets.evaluation.table import GROUPS
 from churn_assets.figures.canvas import BLUE, GREY, INK, ORANGE, QUIET, blank, percents, thousands
+from churn_assets.model_settings import BG_NBD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {BASELINE: BLUE, RECENCY: ORANGE}
-NAMES = {BASELINE: "Baseline model", RECENCY: "Days since the last activity alone"}
+COLOURS = {BASELINE: BLUE, RECENCY: ORANGE, BG_NBD: QUIET}
+NAMES = {BASELINE: "Baseline model", RECENCY: "Days since the last activity alone", BG_NBD: "BG/NBD"}
 
 
 def precision_recall(curves: pd.DataFrame) -> Figure:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from churn_assets.models.candidates import Scores, log_odds
+from churn_assets.models.candidates import FURTHEST, Scores, log_odds
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Calibration:
         seen = log_odds(score) if self.of_probabilities else score
         from scipy.special import expit
 
-        return np.asarray(expit(self.slope * seen + self.intercept), dtype="float64")
+        # Far from what was seen it would be 0 or 1, of which nobody is sure.
+        return np.asarray(np.clip(expit(self.slope * seen + self.intercept), FURTHEST, 1 - FURTHEST), dtype="float64")
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

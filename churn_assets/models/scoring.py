@@ -19,7 +19,7 @@ from churn_assets.transforms.training import KEY
 SCORE = "score"
 """The score among the features whose drift is measured."""
 HASH_DIGITS = 16
-Drift = tuple[pd.Timestamp, str, float, int, str]
+Drift = tuple[pd.Timestamp, str, float, int, int, str]
 """A row of score_drift."""
 
 
@@ -44,7 +44,7 @@ def churn_scores(
         span = slice(*(int(at) for at in np.searchsorted(day_of, [np.datetime64(day), np.datetime64(day) + 1])))
         if span.start < span.stop:
             drifts += _score(scored, span, rows.iloc[span], day, serving, explained, of_subjects)
-    columns = ["as_of_date", "feature", "psi", "rows", "model_version"]
+    columns = ["as_of_date", "feature", "psi", "rows", "unseen", "model_version"]
     return scored.frame(rows, types), pd.DataFrame(drifts, columns=columns)
 
 
@@ -111,4 +111,5 @@ def _score(
     scored.subjects[span.start + first], scored.effects[span.start + first] = why
     scored.version[span] = model.version
     psi = fitted[1].psi(matrix.assign(**{SCORE: score}))
-    return [(pd.Timestamp(day), name, value, len(rows), model.version) for name, value in psi.items()]
+    unseen = {SCORE: 0, **fitted[0].transformer.unseen(rows)}
+    return [(pd.Timestamp(day), name, value, len(rows), unseen[name], model.version) for name, value in psi.items()]

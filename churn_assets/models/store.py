@@ -23,12 +23,13 @@ from churn_assets.versions import versions_in, write_version
 ESTIMATOR, TRANSFORMER, REFERENCE = "model.skops", "transformer.json", "reference.json"
 LIBRARIES = ("scikit-learn",)
 """What must be of the same minor release when a model is read as when it was written."""
-OF_BOOSTING = (
+OURS = (
+    "churn_assets.models.bg_nbd.BgNbdEstimator",
     "functools.partial",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.utils.validation.check_array",
 )
-"""What gradient boosting consists of, besides the types that skops trusts. The trees' node numbers are not checked by scikit-learn,
+"""What our own candidates consist of, besides the types that skops trusts. The trees' node numbers are not checked by scikit-learn,
 so a file must be the one that was written: its hash is.
 """
 
@@ -108,7 +109,7 @@ def _refuse_untrusted(path: Path, trusted: Iterable[str]) -> list[str]:
     """The types that are trusted. Raises ChurnError for a file that holds another."""
     import skops.io
 
-    allowed = {*OF_BOOSTING, *trusted}
+    allowed = {*OURS, *trusted}
     if unknown := [name for name in skops.io.get_untrusted_types(file=path) if name not in allowed]:
         raise ChurnError(
             f"The model's estimator holds types that are not trusted: {first_few(unknown, 3)}; if they are your own, or you trust them, "

@@ -5,7 +5,7 @@ What a model sees is taken from the declared features, never from "all columns",
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -62,6 +62,12 @@ class Transformer:
         }
         return cls(types, known, typical, moved)
 
+    def of(self, names: Sequence[str]) -> Transformer:
+        """Of these features alone, as far as they are known."""
+        types = {name: self.types[name] for name in names if name in self.types}
+        categories = {name: known for name, known in self.categories.items() if name in types}
+        return Transformer(types, categories, {name: self.typical[name] for name in types}, {})
+
     def matrix(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows as the model wants them: attributes as categories, all others as float64 with NaN for null. Columns besides
         the features are not looked at. Raises ChurnError where a feature is missing.
@@ -75,6 +81,17 @@ class Transformer:
         for name, known in self.categories.items():
             columns[name] = columns[name].cat.set_categories(known)
         return pd.DataFrame(columns, index=rows.index)
+
+    def unseen(self, rows: pd.DataFrame) -> dict[str, int]:
+        """Of each feature how many rows have a category that is not known. Of a feature that had more of them than are kept, none is
+        counted: nobody knows which were there.
+        """
+        found = dict.fromkeys(self.types, 0)
+        for name, known in self.categories.items():
+            if len(known) == MOST_CATEGORIES:
+                continue
+            found[name] = int((rows[name].notna() & ~rows[name].isin(known)).sum())
+        return found
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
