@@ -8,6 +8,7 @@ PYTHON ?=
 VENV ?= .venv
 WORKERS ?= 2
 LONG ?= long or drawn
+EXAMPLES ?= thorough
 PORT ?= 3000
 N ?= 200
 MINUTES ?= 60
@@ -61,8 +62,8 @@ test: $(READY) ## All tests but the long ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-long
-test-long: $(READY) ## The long tests: real data, many kills, every example, whole runs of the dagster command
-	CHURN_TESTS=thorough $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m '$(LONG)'
+test-long: $(READY) ## The long tests: real data, many kills, every example (EXAMPLES=some: fewer), whole runs of the dagster command
+	CHURN_TESTS=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m '$(LONG)'
 
 .PHONY: torture
 torture: $(READY) ## Kill runs at random moments and damage files, for an hour (N=200 kills, SEED=1)

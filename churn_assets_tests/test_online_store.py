@@ -329,6 +329,7 @@ def test_status_says_what_it_holds_and_what_mends_it(computed: Path) -> None:
     assert "Published: " in churn(data, "online", "publish").stdout
     done = churn(data, "online", "status")
     assert done.returncode == 0 and f" of {day(DAYS)}, scored by recency." in done.stdout
+    assert "online store" not in churn(data, "status").stdout
     found = json.loads(churn(data, "online", "status", "--json").stdout)
     assert {*found} == {"place", "as_of_date", "users", "scored_by", "published_at", "wrong"}
     assert (found["as_of_date"], found["wrong"]) == (day(DAYS).isoformat(), None)
@@ -337,6 +338,11 @@ def test_status_says_what_it_holds_and_what_mends_it(computed: Path) -> None:
         "UPDATE churn.publish_ledger SET published_at = published_at + INTERVAL 1 HOUR WHERE table_name = 'user_features'",
     )
     assert "does not hold the newest state" in churn(data, "online", "status").stdout
+    whole = churn(data, "status").stdout
+    assert f"The online store does not hold {day(DAYS)} as it is published now." in whole
+    assert "Next: churn-assets backfill" in whole and "Everything is up to date" not in whole
+    (data / "online.sqlite").write_bytes(b"nothing of a database" * 50)
+    assert "online.sqlite cannot be used as an online store" in churn(data, "status").stdout
 
 
 def test_batches_are_of_many_users(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

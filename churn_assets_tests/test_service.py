@@ -356,6 +356,15 @@ def test_a_share_of_what_is_given_out_is_noted(template: Path, tmp_path: Path) -
     assert len((data / f"served/{day(DAYS)}.jsonl").read_text().splitlines()) == len(lines)
 
 
+def test_an_answer_does_not_fail_with_its_note(template: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(template, tmp_path / "data"))
+    shutil.rmtree(data / "served", ignore_errors=True)
+    (data / "served").write_text("no folder")
+    with running(data) as service:
+        assert service.ask("/features/1").status == 200
+        assert b"churn_not_noted_vectors_total 1.0" in service.ask("/metrics").body
+
+
 def test_requests_beside_each_other_are_all_answered_while_a_new_day_is_published(
     template: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ to Redis; then a service answers from each.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +110,41 @@ async def load(port: int, users: list[int]) -> list[float]:
     return sorted(taken)
 
 
-def batch(port: int, users: list[int]) -> float:
-    import http.client
+def freshness(data: Path, known: list[int]) -> tuple[float, float]:
+    """Seconds until `?now=true` has an event that was just written into today's file: of the first user who is asked for, for whom the file is
+    read, and of the next.
+    """
+    text = (data / "churn.toml").read_text()
+    last = date.fromisoformat(re.search(r"end_date = (\S+)", text).group(1))  # type: ignore[union-attr]
+    today = last + timedelta(days=1)
+    (data / "churn.toml").write_text(text.replace(f"end_date = {last}", f"end_date = {today}"))
+    for source, line in (
+        ("users", "user_id,signup_date,plan,is_paid,country,marketing_source\n"),
+        ("events", "event_id,user_id,event_time,event_type\n"),
+    ):
+        folder = data / f"landing/{source}/date={today}"
+        folder.mkdir(parents=True)
+        (folder / f"{source}.csv").write_text(line)
+    users = [user for user in sorted(known) if user <= WORLD_USERS * 5][:2]
+    with served(data) as port:
+        ask(port, users[0])
+        with (data / f"landing/events/date={today}/events.csv").open("a") as file:
+            file.writelines(f"{10**9 + n},{user},{today}T08:00:00,login\n" for n, user in enumerate(users))
+        begin = time.perf_counter()
+        assert ask(port, users[0])["days_since_last_activity"] == 0
+        first = time.perf_counter()
+        assert ask(port, users[1])["days_since_last_activity"] == 0
+        return first - begin, time.perf_counter() - first
 
+
+def ask(port: int, user: int) -> dict[str, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", f"/features/{user}?now=true")
+    found: dict[str, Any] = json.loads(connection.getresponse().read())["features"]
+    return found
+
+
+def batch(port: int, users: list[int]) -> float:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     begin = time.perf_counter()
     connection.request("POST", "/features", json.dumps({"user_ids": users}), {"Content-Type": "application/json"})
@@ -171,6 +205,8 @@ def main(users: int) -> None:
                 text = (data / "churn.toml").read_text()
                 (data / "churn.toml").write_text(text.replace('"sqlite"', f'"{url}"'))
                 found["redis"] = measured(data, known)
+        first, later = freshness(data, known)
+        click.echo(f"an event in today's file is served after {first:.2f} s, of the next user after {later:.2f} s")
         for store, figures in found.items():
             click.echo(
                 f"{store}: publish {users:,} users {figures['publish']:.1f} s; /features at {RATE} a second p50 {figures['p50']:.1f} ms, "

@@ -6,7 +6,6 @@ Knows no Dagster, like the steps. It is none of them, because a store holds one 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
 from typing import NamedTuple
 
 import duckdb
@@ -59,7 +58,7 @@ def publish_online(deployment: Deployment, *, replace: bool = False) -> Publishe
             assert held is not None
             why = (
                 "the store holds it already"
-                if held.age == wanted.age
+                if held.state == wanted.state
                 else f"the store holds {held.as_of_date}, which is newer"
             )
             return Published(held, False, why)
@@ -110,7 +109,7 @@ def _wanted(deployment: Deployment, connection: duckdb.DuckDBPyConnection) -> Sn
 
 
 def _is_newer(wanted: Snapshot, held: Snapshot | None) -> bool:
-    return held is None or wanted.age > held.age
+    return held is None or wanted.state > held.state
 
 
 def _values(contract: Contract) -> list[Column]:
@@ -157,9 +156,3 @@ def _named(names: Sequence[str]) -> str:
 
 def _is(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
-
-
-def day_in_force(deployment: Deployment) -> date | None:
-    """The day that the store holds."""
-    held = open_store(deployment.settings).snapshot()
-    return held.as_of_date if held else None

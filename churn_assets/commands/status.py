@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from churn_assets.commands.display import console, shortened, show_failing, show_reasons, show_unclaimed, table
 from churn_assets.commands.options import pass_deployment
+from churn_assets.errors import ChurnError
 
 if TYPE_CHECKING:
     from churn_assets.assets.step import Deployment
@@ -44,7 +45,22 @@ def status(deployment: Deployment) -> None:
     failing = known_failures(deployment)
     show_failing(failing)
     overlooked = show_unclaimed(deployment)
-    if todo.works or missing_training_set(deployment) or due_model(deployment):
+    behind = _show_online(deployment)
+    if todo.works or missing_training_set(deployment) or due_model(deployment) or behind:
         console.print("Next: churn-assets backfill")
     elif not todo.impossible and not overlooked and not failing:
         console.print("Everything is up to date.")
+
+
+def _show_online(deployment: Deployment) -> bool:
+    """Say where the online store does not hold the newest day, and why it cannot be asked."""
+    from churn_assets.assets.online_step import due_snapshot
+
+    try:
+        due = due_snapshot(deployment)
+    except ChurnError as error:
+        console.print(f"[yellow]{escape(str(error))}[/yellow]", soft_wrap=True)
+        return True
+    if due:
+        console.print(f"The online store does not hold {due.as_of_date} as it is published now.")
+    return due is not None

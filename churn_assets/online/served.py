@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from churn_assets.errors import ChurnError
 from churn_assets.files import replace_content
 
 VERSION, USER, FEATURES = "version", "user_id", "features"
 DIGEST_BYTES = 16
+PATIENCE_SECONDS = 0.5
+"""How long an answer waits for an erasure that rewrites the log."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class ServedLog:
     _digests: dict[date, str] = field(default_factory=dict, compare=False, repr=False)
 
     def note(self, day: date, version: str, vectors: Iterable[tuple[Any, Mapping[str, Any]]]) -> None:
-        """Append vectors of the day's `version`. Raises ChurnError where the file cannot be written."""
+        """Append vectors of the day's `version`. Raises ChurnError where the file cannot be written, or is being rewritten."""
         lines = [json.dumps({USER: user, VERSION: version, FEATURES: dict(features)}) for user, features in vectors]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._lock(), self._path(day).open("a", encoding="utf-8") as file:
+            with self._lock(PATIENCE_SECONDS), self._path(day).open("a", encoding="utf-8") as file:
                 file.write("".join(f"{line}\n" for line in lines))
+        except Timeout as error:
+            raise ChurnError(f"{self.folder} is held by another process.") from error
         except OSError as error:
             raise ChurnError(f"{self.folder} cannot be written to: {error.strerror}.") from error
 
@@ -67,7 +71,7 @@ class ServedLog:
         """How many lines are of these users."""
         return sum(line.user_id in users for path in self._paths() for line in self.lines(_day_of(path)))
 
-    def _rewrite(self, is_gone: Any) -> int:
+    def _rewrite(self, is_gone: Callable[[Line], bool]) -> int:
         if not self.folder.is_dir():
             return 0
         removed = 0
@@ -86,8 +90,8 @@ class ServedLog:
     def _path(self, day: date) -> Path:
         return self.folder / f"{day.isoformat()}.jsonl"
 
-    def _lock(self) -> FileLock:
-        return FileLock(self.folder / ".lock")
+    def _lock(self, timeout: float = -1) -> FileLock:
+        return FileLock(self.folder / ".lock", timeout=timeout)
 
 
 def _day_of(path: Path) -> date:

@@ -45,7 +45,8 @@ class Snapshot:
     id_type: str
 
     @property
-    def age(self) -> tuple[date, str]:
+    def state(self) -> tuple[date, str]:
+        """What orders snapshots: the later one is the newer."""
         return self.as_of_date, self.published_at
 
     def as_json(self) -> str:

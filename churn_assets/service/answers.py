@@ -35,6 +35,8 @@ class Answers:
     clock: Clock = _now
     random: random.Random = field(default_factory=random.Random)
     noted: Callable[[int], None] = lambda _: None
+    not_noted: Callable[[int], None] = lambda _: None
+    """Called with how many vectors were; an answer does not wait for its note, nor fail with it."""
 
     def features(self, users: Sequence[UserId]) -> list[dict[str, Any] | None]:
         """Of each user the features as of the day of the store; None for one it does not have. Raises ChurnError."""
@@ -84,8 +86,12 @@ class Answers:
         chosen = [entry for entry in given if self.random.random() < share]
         if chosen:
             vectors = ((entry["user_id"], entry["features"]) for entry in chosen)
-            ServedLog(self.settings.served_dir).note(snapshot.as_of_date, snapshot.version, vectors)
-            self.noted(len(chosen))
+            try:
+                ServedLog(self.settings.served_dir).note(snapshot.as_of_date, snapshot.version, vectors)
+            except ChurnError:
+                self.not_noted(len(chosen))
+            else:
+                self.noted(len(chosen))
 
 
 def _score(names: Sequence[str], values: Sequence[Any] | None) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def create_app(deployment: Deployment, *, token: str | None = None, answers: Ans
     """The ASGI application of a deployment. `token`: what requests must carry; None: nothing. Raises ChurnError without a store."""
     settings, metrics = deployment.settings, Metrics()
     answers = answers or Answers(settings, open_store(settings))
-    answers.noted = metrics.noted.inc
+    answers.noted, answers.not_noted = metrics.noted.inc, metrics.not_noted.inc
     arrived = FeaturesNow(deployment, answers.today)
     api = FastAPI(
         title="churn_assets",

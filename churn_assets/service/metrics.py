@@ -36,6 +36,9 @@ class Metrics:
         self.noted = Counter(
             "churn_noted_vectors", "Vectors noted to be compared with the tables", registry=self.registry
         )
+        self.not_noted = Counter(
+            "churn_not_noted_vectors", "Vectors that were to be noted and could not be", registry=self.registry
+        )
         self.age = Gauge("churn_store_age_days", "Days between the day of the values and today", registry=self.registry)
         self.stored = Gauge("churn_store_users", "Users in the store", registry=self.registry)
 
