@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 NOWHERE, SQLITE = "none", "sqlite"
 PASSWORD_VARIABLE = "CHURN_REDIS_PASSWORD"  # noqa: S105
+DATABASE = re.compile(r"(/\d*)?")
 REDIS = ("redis://", "rediss://", "unix://")
 
 
@@ -17,7 +19,7 @@ class ServingSettings(BaseModel):
 
     store: str = NOWHERE
     """none, sqlite (a file in the data folder), or the URL of a Redis."""
-    key_prefix: Annotated[str, StringConstraints(pattern=r"[A-Za-z0-9_.-]{1,64}")] = "churn"
+    key_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "churn"
     """What keys in Redis begin with: deployments that share one need different ones."""
     sample: float = Field(default=0.01, ge=0, le=1)
     """Share of served vectors that are noted, to be compared with the tables."""
@@ -35,7 +37,11 @@ class ServingSettings(BaseModel):
             raise ValueError(
                 f"this is no store; give '{NOWHERE}', '{SQLITE}', or the URL of a Redis, redis://host:6379/0"
             )
-        if urlsplit(store).password:
+        parts = urlsplit(store)
+        is_file = parts.scheme in ("", "unix")
+        if parts.query or parts.fragment or not (is_file or DATABASE.fullmatch(parts.path)):
+            raise ValueError("the URL of a Redis is redis://host:port/number, and nothing after it")
+        if parts.password:
             raise ValueError(
                 f"the URL holds a password, which settings show; leave it out, and set {PASSWORD_VARIABLE}"
             )

@@ -15,6 +15,7 @@ import pytest
 from churn_assets.assets.online_step import publish_online
 from churn_assets.calendar import DayRange
 from churn_assets.contracts import contracts
+from churn_assets.errors import ChurnError
 from churn_assets.online.store import open_store
 from churn_assets.settings import Settings
 from churn_assets.synthetic import generate
@@ -146,3 +147,8 @@ def test_it_is_refused_in_a_sentence_and_written_over(computed: Path, tmp_path: 
     again = export_feast(settings, tmp_path / "repository", ALWAYS, owner="a")
     assert again == first
     assert (tmp_path / "repository/feature_store.yaml").read_text() == "project: mine\n", "it may be adapted"
+    (tmp_path / "repository/features.py").write_text("mine = 1\n")
+    with pytest.raises(
+        ChurnError, match=r"features\.py was not written by 'churn-assets feast export'; name another folder"
+    ):
+        export_feast(settings, tmp_path / "repository", ALWAYS, owner="a")

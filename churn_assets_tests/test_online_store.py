@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import random
+import re
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -18,8 +20,9 @@ import pytest
 from churn_assets.assets import online_step
 from churn_assets.assets.online_step import due_snapshot, publish_online, what_is_wrong
 from churn_assets.errors import ChurnError
+from churn_assets.online.redis_store import RedisStore
 from churn_assets.online.sqlite_store import SqliteStore
-from churn_assets.online.store import Row, Snapshot, Store, Vector, open_store
+from churn_assets.online.store import Row, Snapshot, Store, Vector, checksum_of, open_store
 from churn_assets.settings import Settings
 from churn_assets.warehouse import read_days
 from online_worlds import redis_server, rows, served_world, serving, snapshot
@@ -247,11 +250,69 @@ def test_a_damaged_file_is_one_sentence(computed: Path) -> None:
     for damage in (b"", b"no database at all" * 100, path.read_bytes()[:5000]):
         path.write_bytes(damage)
         with pytest.raises(
-            ChurnError, match=r"online\.sqlite cannot be used as an online store .*'churn-assets online publish'"
+            ChurnError,
+            match=r"online\.sqlite cannot be used as an online store .*'churn-assets online publish --replace'",
         ):
             SqliteStore(path).read([*range(1, 60)])
     path.unlink()
     assert publish_online(deployment_of(data)).is_new
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_flipped_bit_is_another_value(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Values of a row, as they were written, or a refusal: of every bit of a row, and of the snapshot."""
+    whole = Vector.checked(7, "[1, 2.5]", "[3]", checksum_of(7, "[1, 2.5]", "[3]"), "it")
+    assert (whole.features, whole.score) == ([1, 2.5], [3])
+    for field in ("[1, 2.5]", "[3]"):
+        for at in range(len(field)):
+            for bit in range(7):
+                other = field[:at] + chr(ord(field[at]) ^ 1 << bit) + field[at + 1 :]
+                parts = (other, "[3]") if field == "[1, 2.5]" else ("[1, 2.5]", other)
+                with pytest.raises(
+                    ChurnError, match="values in it are not as they were written; run 'churn-assets online publish"
+                ):
+                    Vector.checked(7, *parts, checksum_of(7, "[1, 2.5]", "[3]"), "it")
+    text = snapshot(1, 5).as_json()
+    for at in range(len(text)):
+        with pytest.raises(ChurnError, match="no snapshot that this release can read"):
+            Snapshot.from_json(text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :], "it")
+    settings = {"store": store_setting(kind, request), "key_prefix": f"t{random.randrange(10**9)}"}
+    store = open_store(Settings.model_validate({"serving": settings}).model_copy(update={"data_dir": tmp_path}))
+    store.replace(snapshot(1, 1), [[(1, "[1, 1]", "[1]")]])
+    if isinstance(store, SqliteStore):
+        with sqlite3.connect(store.path) as connection:
+            connection.execute("UPDATE users SET features = '[1, 2]'")
+    else:
+        assert isinstance(store, RedisStore)
+        key = next(key for key in store._redis.scan_iter(f"{store._prefix}:*:0"))
+        store._redis.hset(key, "1", b"[1, 2]\n[1]\n" + store._redis.hget(key, "1").split(b"\n")[-1])
+    with pytest.raises(ChurnError, match="values in it are not as they were written"):
+        store.read([1])
+
+
+def test_what_a_killed_publisher_left_goes_with_the_next_publication_even_of_nothing(computed: Path) -> None:
+    data = served_world(computed)
+    publish_online(deployment_of(data))
+    left = data / ".online.sqlite.new"
+    left.write_text("half of it")
+    assert not publish_online(deployment_of(data)).is_new
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    "serving_settings, sentence",
+    [
+        ('key_prefix = "a*b"', "serving.key_prefix"),
+        ('store = "redis://127.0.0.1:1/0?password=x"', "redis://host:port/number, and nothing after it"),
+        ('store = "redis://127.0.0.1:1/abc"', "redis://host:port/number, and nothing after it"),
+        ("sample = 1.5", "serving.sample"),
+        ("batch_users = 0", "serving.batch_users"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(computed: Path, serving_settings: str, sentence: str) -> None:
+    write_settings(computed, labels=f"{SHORT_LABELS}[serving]\n{serving_settings}\n")
+    with pytest.raises(ChurnError, match=re.escape(sentence)):
+        deployment_of(computed)
 
 
 def test_a_snapshot_of_another_release_is_refused_and_replaced(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def test_there_is_one_place_that_opens_a_warehouse() -> None:
 
 REVIEWED = {
     "assets.online_step": dict.fromkeys(("joined", "of_features", "of_score"), "names of columns, quoted"),
-    "online.sqlite_store": {"kind": "a constant", "marks": "question marks"},
+    "online.sqlite_store": {"columns": "written there, with a constant in it", "marks": "question marks"},
     "automation.erasure_text": {"name": "a column SQLite lists, quoted", "table": "a table SQLite lists, quoted"},
     "checks.drift": dict.fromkeys(
         ("one.among", "one.bin", "one.day", "one.table"), "written in that module, event types as literals"

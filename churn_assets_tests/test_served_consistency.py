@@ -21,6 +21,7 @@ from churn_assets.checks.verdict import Stored
 from churn_assets.contracts import Column, Kind
 from churn_assets.online.consistency import COUNTS, served_consistency
 from churn_assets.online.served import ServedLog
+from churn_assets.online.sqlite_store import SqliteStore
 from churn_assets.online.store import open_store
 from churn_assets.service.answers import Answers
 from online_worlds import known_users, served_world
@@ -227,3 +228,28 @@ def test_a_backfill_publishes_the_newest_day_and_an_erased_user_is_in_no_store_a
     assert [line.user_id for line in ServedLog(data / "served").lines(day(DAYS))] == [other]
     assert user not in known_users(data)
     assert churn(data, "online", "status").returncode == 0
+
+
+def test_a_backfill_of_some_days_publishes_what_it_restates(computed: Path) -> None:
+    data = served_world(computed)
+    assert run_with_dagster(data, days(DAYS)).online, "the store was empty"
+    deliver(
+        data,
+        "events",
+        day(DAYS),
+        "event_id,user_id,event_time,event_type\n990001,1,2026-01-12T08:00:00,login\n",
+        name="more.csv",
+    )
+    assert run_with_dagster(data, days(DAYS)).online
+    held = open_store(deployment_of(data).settings).snapshot()
+    assert held is not None and held.version == hashes(data)["user_features", day(DAYS)]
+
+
+def test_an_erased_user_is_also_in_no_store_that_was_used_before(computed: Path) -> None:
+    data = served_world(computed)
+    publish_online(deployment_of(data))
+    user, other = known_users(data)[:2]
+    done = churn(data, "erase", str(user), "--yes", CHURN_SERVING__STORE="none")
+    assert done.returncode == 0, done.stderr
+    found = SqliteStore(data / "online.sqlite").read([user, other])
+    assert found is not None and found[1][0] is None and found[1][1] is not None

@@ -19,10 +19,12 @@ from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from starlette.exceptions import HTTPException
 
 from churn_assets.assets.online_step import publish_online
 from churn_assets.online.store import open_store
 from churn_assets.service.answers import Answers
+from churn_assets.service.app import _Ids
 from churn_assets.service.limits import Bucket
 from online_worlds import known_users, served_world, serving
 from worlds import BIN, DAYS, churn, day, deliver, deployment_of, environment, query, run_plainly
@@ -58,7 +60,7 @@ class Service:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         more = {"Content-Type": "application/json"} if data is not None else {}
-        connection.request(method or ("GET" if body is None else "POST"), path, data, {**headers, **more})
+        connection.request(method or ("GET" if body is None else "POST"), path, data, {**more, **headers})
         answer = connection.getresponse()
         try:
             return Answer(answer.status, dict(answer.getheaders()), answer.read())
@@ -205,6 +207,8 @@ REFUSALS: Mapping[str, tuple[str, Any, int, str]] = {
         413,
         "The request is longer than 16,000 bytes; ask for fewer users.",
     ),
+    "JSON that is too deep": ("/features", b"[" * 10_000, 422, "at body: it cannot be read as JSON."),
+    "a number without an end": ("/features", b'{"user_ids": [' + b"9" * 6000 + b"]}", 422, "at body"),
     "no truth value": ("/features/1?now=perhaps", None, 422, "at query.now: Input should be a valid boolean"),
 }
 
@@ -215,6 +219,20 @@ def test_a_request_that_is_not_as_it_should_be_is_refused_in_a_sentence(service:
     found, said = service.ask(path, body).refusal
     assert found == status
     assert sentence in said and "\n" not in said
+
+
+def test_a_request_that_does_not_say_it_is_json_is_refused_with_what_to_send(service: Service) -> None:
+    answer = service.ask("/features", {"user_ids": [1]}, headers={**AUTHORIZED, "Content-Type": "text/plain"})
+    assert answer.refusal == (422, "The request is not as it should be: send it with 'Content-Type: application/json'.")
+
+
+def test_ids_that_are_texts_may_be_any_text_that_utf_8_can_write() -> None:
+    ids = _Ids("string", most=10)
+    for text in ("a/b", "..", "\u00e9\U0001f600", "a b", "1"):
+        assert ids.read(text) == text
+    with pytest.raises(HTTPException) as refused:
+        ids.checked(["a", "\ud800"])
+    assert (refused.value.status_code, refused.value.detail) == (422, "A user_id is no text.")
 
 
 def test_a_length_that_is_not_announced_is_limited_too(service: Service) -> None:
@@ -261,7 +279,7 @@ def test_too_many_requests_are_one_sentence(template: Path, tmp_path: Path) -> N
 
 def test_it_listens_to_others_with_a_token_alone_and_needs_a_store(computed: Path) -> None:
     for host in ("0.0.0.0", "::", "somewhere.example"):
-        done = churn(computed, "serve", "--host", host)
+        done = churn(computed, "serve", "--host", host, CHURN_SERVE_TOKEN=" ")
         assert (done.returncode, done.stdout) == (1, "")
         assert (
             done.stderr

@@ -102,17 +102,15 @@ def planned(
     ledger, latest = _published(deployment)
     todo = plan(deployment, steps, ledger, days, force=force, late_only=late_only)
 
-    def is_asked_for(asset: str) -> bool:
-        return asked is None if tables is None else asset in tables
-
     def whole(asset: str) -> bool:
-        return not late_only and is_asked_for(asset)
+        return not late_only and (asked is None if tables is None else asset in tables)
 
     return replace(
         todo,
         training_set=whole(TRAINING_SET),
         model=whole(CHURN_MODEL) or whole(CHURN_TRANSFORMER),
-        online=deployment.settings.serving.is_on and is_asked_for(ONLINE_STORE),
+        # Whatever days were asked for: what they restate may be the newest.
+        online=deployment.settings.serving.is_on and (tables is None or ONLINE_STORE in tables),
         steps=steps,
         asked=days,
         ledger=ledger,

@@ -28,7 +28,7 @@ def serve(deployment: Deployment, host: str, port: int) -> None:
 
     Requests must carry the token that CHURN_SERVE_TOKEN holds; without one it listens to this machine alone.
     """
-    token = os.environ.get(TOKEN_VARIABLE) or None
+    token = os.environ.get(TOKEN_VARIABLE, "").strip() or None
     if token is None and not _is_this_machine(host):
         raise ChurnError(f"{TOKEN_VARIABLE} is not set, so anybody could ask; set it, or listen on 127.0.0.1.")
     try:
@@ -45,9 +45,10 @@ def serve(deployment: Deployment, host: str, port: int) -> None:
     with config.bind_socket() as socket:
         socket.listen(config.backlog)  # Who reads the line below may ask at once.
         address, bound, *_ = socket.getsockname()
+        place = f"[{address}]" if ":" in address else address
         asks = "with the token" if token else "without a token"
         console.print(
-            f"Serving {deployment.settings.data_dir} on http://{address}:{bound}, {asks}. Ctrl-C stops it.",
+            f"Serving {deployment.settings.data_dir} on http://{place}:{bound}, {asks}. Ctrl-C stops it.",
             soft_wrap=True,
         )
         with suppress(KeyboardInterrupt):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 from churn_assets.errors import ChurnError
-from churn_assets.online.store import Row, Snapshot, UserId, Vector
+from churn_assets.online.store import Row, Snapshot, UserId, Vector, checksum_of, damaged_store
 from churn_assets.serving_settings import PASSWORD_VARIABLE
 
 USERS_OF_A_HASH = 500
@@ -77,7 +77,7 @@ class RedisStore:
                 *values, text = asked.execute()
                 # Else the generation was replaced, and may have been removed while it was read.
                 if text == known.text:
-                    return known.snapshot, [Vector(*_parts(value)) if value else None for value in values]
+                    return known.snapshot, [self._vector(*pair) for pair in zip(users, values, strict=True)]
                 known = self._parsed(text)
         raise ChurnError(f"{self.place} is being published to all the time; try again.")
 
@@ -89,7 +89,8 @@ class RedisStore:
             for rows in batches:
                 fields: dict[str, dict[str, str]] = {}
                 for user, features, score in rows:
-                    fields.setdefault(self._key(generation, user, hashes), {})[str(user)] = f"{features}\n{score or ''}"
+                    of_hash = fields.setdefault(self._key(generation, user, hashes), {})
+                    of_hash[str(user)] = f"{features}\n{score or ''}\n{checksum_of(user, features, score)}"
                 written = self._redis.pipeline(transaction=False)
                 for key, values in fields.items():
                     written.hset(key, mapping=values)
@@ -129,6 +130,15 @@ class RedisStore:
                 ) from error
         return self._known
 
+    def _vector(self, user: UserId, value: bytes | None) -> Vector | None:
+        if value is None:
+            return None
+        try:
+            features, score, checksum = value.decode().split("\n")
+            return Vector.checked(user, features, score or None, int(checksum), self.place)
+        except ValueError as error:
+            raise damaged_store(self.place) from error
+
     def _key(self, generation: str, user: UserId, hashes: int) -> str:
         return f"{self._prefix}:{generation}:{crc32(str(user).encode()) % hashes}"
 
@@ -148,14 +158,9 @@ class RedisStore:
         except self._errors as error:
             raise ChurnError(
                 f"{self.place} cannot be used as an online store ({type(error).__name__}); see that it runs, that serving.store "
-                f"names it, and that {PASSWORD_VARIABLE} is its password."
+                f"names it and a database that it has, and that {PASSWORD_VARIABLE} is its password."
             ) from error
 
 
 def _as_json(generation: str, hashes: int, snapshot: Snapshot) -> str:
     return json.dumps({"generation": generation, "hashes": hashes, "snapshot": snapshot.as_json()})
-
-
-def _parts(value: bytes) -> tuple[bytes, bytes]:
-    features, _, score = value.partition(b"\n")
-    return features, score

@@ -12,9 +12,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from churn_assets.errors import ChurnError
-from churn_assets.online.store import Row, Snapshot, UserId, Vector
+from churn_assets.online.store import Row, Snapshot, UserId, Vector, checksum_of, damaged_store, unfinished_at
 
-UNFINISHED = ".new"
 AT_ONCE = 500
 """Users of one query: SQLite limits its parameters."""
 FileState = tuple[int, int, int]
@@ -52,19 +51,21 @@ class SqliteStore:
             for start in range(0, len(users), AT_ONCE):
                 some = users[start : start + AT_ONCE]
                 marks = ", ".join("?" * len(some))
-                query = f"SELECT user_id, features, score FROM users WHERE user_id IN ({marks})"
-                for user, features, score in opened.connection.execute(query, list(some)):
-                    found[user] = Vector(features, score)
+                query = f"SELECT * FROM users WHERE user_id IN ({marks})"
+                for user, features, score, checksum in opened.connection.execute(query, list(some)):
+                    found[user] = Vector.checked(user, features, score, checksum, self.place)
             return opened.snapshot, [found.get(user) for user in users]
 
     def replace(self, snapshot: Snapshot, batches: Iterable[Sequence[Row]]) -> None:
         with self._beside() as (beside, connection):
             connection.execute("BEGIN")
             kind = "INTEGER" if snapshot.id_type == "integer" else "TEXT"
-            connection.execute(f"CREATE TABLE users (user_id {kind} PRIMARY KEY, features TEXT NOT NULL, score TEXT)")
+            columns = f"user_id {kind} PRIMARY KEY, features TEXT NOT NULL, score TEXT, checksum INTEGER NOT NULL"
+            connection.execute(f"CREATE TABLE users ({columns})")
             connection.execute("CREATE TABLE snapshot (json TEXT NOT NULL)")
             for rows in batches:
-                connection.executemany("INSERT INTO users VALUES (?, ?, ?)", rows)
+                checked = ((*row, checksum_of(*row)) for row in rows)
+                connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?)", checked)
             self._finish(beside, connection, snapshot)
 
     def remove(self, users: Sequence[UserId]) -> int:
@@ -109,7 +110,7 @@ class SqliteStore:
 
     @contextmanager
     def _beside(self) -> Iterator[tuple[Path, sqlite3.Connection]]:
-        beside = self.path.with_name(f".{self.path.name}{UNFINISHED}")
+        beside = unfinished_at(self.path)
         with self._failing_in_words():
             beside.unlink(missing_ok=True)
             try:
@@ -141,9 +142,6 @@ class SqliteStore:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise ChurnError(
-                f"{self.path} cannot be used as an online store ({type(error).__name__}); remove it, and run "
-                "'churn-assets online publish'."
-            ) from error
+            raise damaged_store(self.place, type(error).__name__) from error
         except OSError as error:
             raise ChurnError(f"{self.path} cannot be read or written: {os.strerror(error.errno or 0)}.") from error

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
+from zlib import crc32
 
 from filelock import FileLock, Timeout
 
@@ -23,6 +24,18 @@ UserId = int | str
 Row = tuple[UserId, str, str | None]
 """A user, the values of the features as a JSON list, and those of the score, None for a user who is not at risk."""
 FORMAT = 1
+
+
+def checksum_of(user: UserId, features: str, score: str | None) -> int:
+    """Of a row, so that one flipped bit is no other value."""
+    return crc32(f"{user}\n{features}\n{score or ''}".encode())
+
+
+def damaged_store(where: str, kind: str = "") -> ChurnError:
+    return ChurnError(
+        f"{where} cannot be used as an online store{f' ({kind})' if kind else ', values in it are not as they were written'}; run "
+        "'churn-assets online publish --replace'."
+    )
 
 
 @dataclass(frozen=True)
@@ -50,13 +63,17 @@ class Snapshot:
         return self.as_of_date, self.published_at
 
     def as_json(self) -> str:
-        return json.dumps({"format": FORMAT, **asdict(self), "as_of_date": self.as_of_date.isoformat()})
+        text = json.dumps({"format": FORMAT, **asdict(self), "as_of_date": self.as_of_date.isoformat()})
+        return f"{crc32(text.encode()):08x}{text}"
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str) -> Snapshot:
         """Raises ChurnError for what another release wrote."""
         try:
-            found = json.loads(text)
+            text = text.decode() if isinstance(text, bytes) else text
+            if text[:8] != f"{crc32(text[8:].encode()):08x}":
+                raise ValueError
+            found = json.loads(text[8:])
             if found.pop("format") != FORMAT:
                 raise ValueError
             return cls(**{**found, "as_of_date": date.fromisoformat(found["as_of_date"])})
@@ -70,8 +87,15 @@ class Snapshot:
 class Vector:
     """What a store has of a user, as JSON lists in the order of the snapshot's names. Who asks for one is spared reading the other."""
 
-    features_text: str | bytes
-    score_text: str | bytes | None
+    features_text: str
+    score_text: str | None
+
+    @classmethod
+    def checked(cls, user: UserId, features: str, score: str | None, checksum: int, where: str) -> Vector:
+        """Raises ChurnError for values that are not as they were written."""
+        if checksum_of(user, features, score) != checksum:
+            raise damaged_store(where)
+        return cls(features, score)
 
     @property
     def features(self) -> list[Any]:
@@ -120,6 +144,11 @@ def open_store(settings: Settings) -> Store:
     return RedisStore(serving.store, serving.key_prefix)
 
 
+def unfinished_at(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.new")
+
+
 @contextmanager
 def alone_at(settings: Settings) -> Iterator[None]:
     """No other process of this deployment replaces the snapshot meanwhile. Raises ChurnError after the lock's time."""
@@ -127,6 +156,7 @@ def alone_at(settings: Settings) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=settings.lock_timeout_seconds):
+            unfinished_at(settings.online_path).unlink(missing_ok=True)  # A killed publisher's.
             yield
     except Timeout as error:
         raise ChurnError(

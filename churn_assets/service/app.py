@@ -26,7 +26,12 @@ from churn_assets.training.write import FEATURES
 TYPES: dict[Kind, Any] = {Kind.INTEGER: int, Kind.NUMBER: float, Kind.FLAG: bool}
 MANY = 20
 """Users from which on a request is answered in a thread of its own, so that others need not wait for it."""
-OF_NO_ROUTE = {404: "Not Found", 405: "Method Not Allowed"}
+BAD_REQUEST = 400
+OF_NO_ROUTE = {
+    404: ("Not Found", "Nothing is answered here; /openapi.json says what is."),
+    405: ("Method Not Allowed", "This path is asked in another way; /openapi.json says how."),
+}
+"""What the framework says, and what is said."""
 LARGEST_ID = 2**63 - 1
 
 
@@ -173,7 +178,7 @@ class _Ids:
 
     def read(self, text: str) -> UserId:
         if self.type is str:
-            return text
+            return self.checked([text])[0]
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= LARGEST_ID):
             raise HTTPException(422, "The user_id is no whole number from 1 up.")
         return int(text)
@@ -181,20 +186,36 @@ class _Ids:
     def checked(self, users: Sequence[UserId]) -> Sequence[UserId]:
         if len(users) > self._most:
             raise HTTPException(413, f"A request names at most {self._most:,} users (serving.batch_users).")
+        if self.type is str and not all(map(_is_text, users)):
+            raise HTTPException(422, "A user_id is no text.")
         if self.type is not str and not all(1 <= user <= LARGEST_ID for user in users):  # type: ignore[operator]
             raise HTTPException(422, "A user_id is no whole number from 1 up.")
         return users
+
+
+def _is_text(value: Any) -> bool:
+    """Half of a character, which JSON can write, is none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _errors_in_a_sentence(api: FastAPI) -> None:
     """No value of a request is given back, and no error shows more than its sentence."""
 
     async def of_http(_: Request, error: Any) -> Response:
-        unknown = error.status_code in OF_NO_ROUTE and error.detail in OF_NO_ROUTE.values()
-        sentence = "Nothing is answered here; /openapi.json says what is." if unknown else str(error.detail)
-        return _json({"error": sentence}, error.status_code)
+        if error.status_code == BAD_REQUEST:  # The framework's, of a body that no parser takes.
+            return _json({"error": "The request is not as it should be, at body: it cannot be read as JSON."}, 422)
+        known = OF_NO_ROUTE.get(error.status_code, ("", ""))
+        return _json({"error": known[1] if error.detail == known[0] else str(error.detail)}, error.status_code)
 
-    async def of_a_request(_: Request, error: Any) -> Response:
+    async def of_a_request(request: Request, error: Any) -> Response:
+        if request.method == "POST" and "json" not in request.headers.get("content-type", ""):
+            return _json(
+                {"error": "The request is not as it should be: send it with 'Content-Type: application/json'."}, 422
+            )
         place, kind = error.errors()[0]["loc"], error.errors()[0]["msg"]
         where = ".".join(str(part) for part in place if isinstance(part, str)) or "request"
         return _json({"error": f"The request is not as it should be, at {where}: {kind}."}, 422)

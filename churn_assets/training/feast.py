@@ -99,6 +99,7 @@ def export_feast(settings: Settings, folder: Path, days: DayRange, *, owner: str
     contract = contracts(settings)[FEATURES]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_others_file(folder / DEFINITIONS)
         exported = _write_rows(settings, contract, folder / DATA, days)
         if not (folder / STORE_FILE).exists():
             replace_content(folder / STORE_FILE, STORE_TEXT.format(project="churn_assets").encode())
@@ -107,6 +108,13 @@ def export_feast(settings: Settings, folder: Path, days: DayRange, *, owner: str
     except OSError as error:
         raise ChurnError(f"{folder} cannot be written to: {os.strerror(error.errno or 0)}.") from error
     return exported
+
+
+def _refuse_others_file(path: Path) -> None:
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(
+        DEFINITIONS_TEXT.split("\n", 1)[0]
+    ):
+        raise ChurnError(f"{path} was not written by 'churn-assets feast export'; name another folder.")
 
 
 def definitions_text(contract: Contract, product: Product, *, owner: str) -> str:
