@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from churn_assets.online.store import Row, Snapshot
+from webserver import free_port
 from worlds import LAST, SHORT_LABELS, query, run_plainly, write_settings
 
 SERVING = '[serving]\nstore = "sqlite"\nsample = 1.0\n'
@@ -22,12 +23,6 @@ SERVING = '[serving]\nstore = "sqlite"\nsample = 1.0\n'
 def serving(data: Path, store: str = "sqlite", more: str = "") -> None:
     """The deployment keeps a store from now on."""
     write_settings(data, labels=SHORT_LABELS + SERVING.replace("sqlite", store) + more)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -83,7 +78,7 @@ def snapshot(number: int, users: int, *, of_state: int = 0, names: Sequence[str]
 
 
 def rows(number: int, users: int) -> Iterator[Sequence[Row]]:
-    """Users from 1 on, all of whose values are the number, so that a mixture of days shows."""
+    """Users from 1 on. Each of their values is the number, so that a mixture of days shows."""
     for start in range(1, users + 1, 100):
         some = range(start, min(start + 100, users + 1))
         yield [(user, f"[{number}, {number}]", f"[{number}]" if user % 2 else None) for user in some]

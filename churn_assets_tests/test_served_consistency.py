@@ -31,7 +31,7 @@ from worlds import (
     churn,
     day,
     days,
-    deliver,
+    deliver_late_login,
     deployment_of,
     hashes,
     query,
@@ -197,13 +197,7 @@ def test_a_restated_day_makes_no_alarm(computed: Path) -> None:
     data = served_world(computed)
     publish_online(deployment_of(data))
     given_out(data, known_users(data)[:2])
-    deliver(
-        data,
-        "events",
-        day(DAYS),
-        "event_id,user_id,event_time,event_type\n990001,1,2026-01-12T08:00:00,login\n",
-        name="more.csv",
-    )
+    deliver_late_login(data)
     before = hashes(data)["user_features", day(DAYS)]
     run_plainly(data)
     assert hashes(data)["user_features", day(DAYS)] != before
@@ -233,13 +227,7 @@ def test_a_backfill_publishes_the_newest_day_and_an_erased_user_is_in_no_store_a
 def test_a_backfill_of_some_days_publishes_what_it_restates(computed: Path) -> None:
     data = served_world(computed)
     assert run_with_dagster(data, days(DAYS)).online, "the store was empty"
-    deliver(
-        data,
-        "events",
-        day(DAYS),
-        "event_id,user_id,event_time,event_type\n990001,1,2026-01-12T08:00:00,login\n",
-        name="more.csv",
-    )
+    deliver_late_login(data)
     assert run_with_dagster(data, days(DAYS)).online
     held = open_store(deployment_of(data).settings).snapshot()
     assert held is not None and held.version == hashes(data)["user_features", day(DAYS)]

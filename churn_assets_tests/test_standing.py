@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from worlds import DAYS, churn, day, deliver, deployment_of, run_plainly, tamper, withdraw
+from worlds import DAYS, churn, day, deliver, deliver_late_login, deployment_of, run_plainly, tamper, withdraw
 
 PAGE = Path(__file__).parents[1] / "docs/status.md"
 OF_A_TABLE = {"table": str, "days": int, "first": str | None, "last": str | None, "rows": int, "to_do": int}
@@ -49,13 +49,7 @@ def a_day_missing(data: Path) -> None:
 
 
 def a_late_file(data: Path) -> None:
-    deliver(
-        data,
-        "events",
-        day(DAYS),
-        "event_id,user_id,event_time,event_type\n990001,1,2026-01-12T08:00:00,login\n",
-        name="late.csv",
-    )
+    deliver_late_login(data)
 
 
 def a_file_nobody_looks_at(data: Path) -> None:

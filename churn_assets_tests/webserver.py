@@ -93,12 +93,16 @@ class Webserver:
         return [{"path": [name]} for name in self.assets()]
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def webserver(data: Path, *options: str) -> Iterator[Webserver]:
     """`dagster-webserver` on the deployment in `data`, once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with _running(data, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *options) as log:
         server = Webserver(f"http://127.0.0.1:{port}")
         wait_until(lambda: _answers(server), START_SECONDS, log.read_text)

@@ -92,6 +92,12 @@ def deliver(data: Path, source: str, landing: date, text: str, name: str | None 
     return path
 
 
+def deliver_late_login(data: Path) -> Path:
+    """Another file of the last day, with a login of user 1."""
+    text = f"event_id,user_id,event_time,event_type\n990001,1,{LAST}T08:00:00,login\n"
+    return deliver(data, "events", LAST, text, name="late.csv")
+
+
 def withdraw(data: Path, landing: date) -> Path:
     """Take a landing day away, to be brought back with `bring_back`."""
     aside = data / f"aside-{landing}"

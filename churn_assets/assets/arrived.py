@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Any
 
 import duckdb
 import pandas as pd
@@ -18,17 +17,16 @@ import pandas as pd
 from churn_assets.assets.landing_step import LandingStep
 from churn_assets.assets.step import Deployment, Inputs, Step
 from churn_assets.assets.steps import all_steps
-from churn_assets.calendar import DayRange
+from churn_assets.calendar import ONE_DAY, DayRange
 from churn_assets.contracts import Contract
 from churn_assets.errors import ChurnError
-from churn_assets.landing.folder import landing_fingerprint
+from churn_assets.landing.folder import fingerprint
 from churn_assets.settings import Settings
 from churn_assets.training.write import FEATURES
 from churn_assets.warehouse import Ledger, Warehouse, read_days
 from churn_assets.warehouse.frames import stacked
 from churn_assets.warehouse.selection import Selection
 
-ONE_DAY = timedelta(days=1)
 MOST_DAYS = 31
 """Days that may be missing between the last published one and today: more is not what arrived since, but a backfill that is due."""
 PATIENCE_SECONDS = 5
@@ -41,9 +39,10 @@ CLEANED = "cleaned"
 class Arrivals:
     """Days not published yet, up to today, and what their files make of the cleaned tables, for all users."""
 
-    state: Any
-    """Of warehouse and landing folder, when they were read."""
     ledger: Ledger
+    """What was published when they were read."""
+    files: str
+    """The fingerprint of their files then."""
     first: date
     today: date
     with_files: tuple[date, ...]
@@ -57,7 +56,7 @@ class AsOfToday:
     features: pd.DataFrame
     settled_until: date
     arrived_until: date | None
-    """The last day, after `settled_until`, of which a file was read; None: no file has arrived since."""
+    """The last day after `settled_until` whose files were read; None: no file has arrived since."""
 
 
 class ArrivedFeatures:
@@ -87,21 +86,13 @@ class ArrivedFeatures:
                         if made[step.outputs[0]].empty:  # Nobody knows any of the users.
                             return AsOfToday(contract.empty(), *_reach(arrivals))
                 features = made[FEATURES]
-            is_today = features["as_of_date"] == pd.Timestamp(arrivals.today)
-            return AsOfToday(contract.typed(features[is_today]), *_reach(arrivals))
+            return AsOfToday(contract.typed(features), *_reach(arrivals))
 
     def _arrived(self, connection: duckdb.DuckDBPyConnection, today: date) -> Arrivals:
         settings = self._deployment.settings
         if settings.end_date:
             today = min(today, settings.end_date)
         ledger = Ledger.read(connection, [table for step in self._steps for table in step.outputs])
-        state = (
-            today,
-            [entry.content_hash for entry in ledger.of(FEATURES).values()],
-            landing_fingerprint(settings.landing_dir),
-        )
-        if self._arrivals and self._arrivals.state == state:
-            return self._arrivals
         published = max(ledger.of(FEATURES), default=None)
         if published is None:
             raise ChurnError(f"{FEATURES} is not published yet; run 'churn-assets backfill' first.")
@@ -109,18 +100,29 @@ class ArrivedFeatures:
             raise ChurnError(
                 f"The last published day is {published}, more than {MOST_DAYS} days ago; run 'churn-assets backfill' first."
             )
-        today = max(today, published)
-        first, made, with_files = published + ONE_DAY, {}, set[date]()
-        draft = Arrivals(state, ledger, first, today, (), {})
-        for step in self._steps if first <= today else ():
+        missing = DayRange(published + ONE_DAY, max(today, published))
+        landing = {
+            step.name: step.deliveries(self._deployment, ledger)
+            for step in self._steps
+            if isinstance(step, LandingStep)
+        }
+        files = fingerprint(
+            (source.folder(day) for source in landing.values() for day in missing), settings.landing_dir
+        )
+        known = self._arrivals
+        if known and (known.files, known.today, known.ledger) == (files, missing.last, ledger):
+            return known
+        made: dict[str, pd.DataFrame] = {}
+        with_files = set[date]()
+        draft = Arrivals(ledger, files, missing.first, missing.last, (), {})
+        for step in self._steps if missing else ():
             if isinstance(step, LandingStep):
-                deliveries = step.deliveries(self._deployment)
-                days = [day for day in DayRange(first, today) if deliveries.has_files(day)]
+                days = [day for day in missing if landing[step.name].has_files(day)]
                 made[step.name] = step.read(self._deployment, days)
                 with_files |= {*days}
             elif step.group == CLEANED:
                 made |= self._computed(connection, draft, step, made, None)
-        self._arrivals = Arrivals(state, ledger, first, today, tuple(sorted(with_files)), made)
+        self._arrivals = replace(draft, with_files=tuple(sorted(with_files)), made=made)
         return self._arrivals
 
     def _computed(

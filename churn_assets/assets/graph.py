@@ -164,7 +164,7 @@ def _column(column: Column, sources: tuple[str, ...]) -> TableColumn:
     return TableColumn(
         name=column.name,
         type=column.kind.duckdb_type,
-        description=column.description + (f" [{column.unit}]" if column.unit else "") + _made_from(sources),
+        description=column.description_with_unit + _made_from(sources),
         constraints=TableColumnConstraints(nullable=column.nullable, other=limits),
     )
 

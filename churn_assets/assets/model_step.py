@@ -100,7 +100,12 @@ def make_model(deployment: Deployment, inputs: TrainingInputs) -> Made:
         return Made(known[0], None)
     fitted, why_not = _fitted(deployment, parts)
     scores = _scores(fitted, parts.test) if fitted else None
-    gone = bg_nbd_score(parts.train, parts.test, settings.declaration, settings.labels.horizon_days)
+    is_bg_nbd = settings.model.candidate == BG_NBD
+    gone = (
+        scores
+        if is_bg_nbd
+        else bg_nbd_score(parts.train, parts.test, settings.declaration, settings.labels.horizon_days)
+    )
     evaluation = measured(parts.test, scores, outcome=parts.test[identity["label"]], reason=why_not, gone=gone)
     takes_over, why = _takes_over(evaluation.metrics)
     churned = parts.validation[identity["label"]].to_numpy(dtype=bool)

@@ -12,7 +12,8 @@ import duckdb
 
 from churn_assets.assets.scoring_steps import SCORES, declared_features, serving_models
 from churn_assets.assets.step import Deployment
-from churn_assets.contracts import Column, Contract, Kind
+from churn_assets.contracts import Column, Kind
+from churn_assets.errors import first_few
 from churn_assets.online.store import Row, Snapshot, Store, alone_at, open_store
 from churn_assets.training.write import FEATURES
 from churn_assets.warehouse import Ledger
@@ -73,9 +74,9 @@ def what_is_wrong(deployment: Deployment, held: Snapshot) -> str | None:
     other = [name for name, meaning in declared.items() if held.features.get(name, meaning) != meaning]
     remedy = "run 'churn-assets backfill'"
     if missing:
-        return f"The store has no value of {_named(missing)}, which {_is(missing)} declared now; {remedy}."
+        return f"The store has no value of {first_few(missing, 1)}, which {_is(missing)} declared now; {remedy}."
     if other:
-        return f"The store holds {_named(other)} of another definition than is declared now; {remedy}."
+        return f"The store holds {first_few(other, 1)} of another definition than is declared now; {remedy}."
     if held.scored_by and held.scored_by != serving_models(deployment.settings).version(held.as_of_date):
         return f"The store holds scores of another model than the one that serves {held.as_of_date} now; {remedy}."
     return None
@@ -100,7 +101,7 @@ def _wanted(deployment: Deployment, connection: duckdb.DuckDBPyConnection) -> Sn
         published_at=published_at.isoformat(timespec="microseconds"),
         version=entry.content_hash,
         features=declared_features(deployment.settings.declaration),
-        scores=[column.name for column in _values(deployment.contracts[SCORES])] if scored else None,
+        scores=[column.name for column in deployment.contracts[SCORES].values] if scored else None,
         scores_version=scored.content_hash if scored else None,
         scored_by=serving_models(deployment.settings).version(day) if scored else None,
         users=entry.rows,
@@ -112,20 +113,15 @@ def _is_newer(wanted: Snapshot, held: Snapshot | None) -> bool:
     return held is None or wanted.state > held.state
 
 
-def _values(contract: Contract) -> list[Column]:
-    """The columns of a table but for its key."""
-    return [column for column in contract.columns if column.name not in contract.key]
-
-
 def _batches(
     deployment: Deployment, connection: duckdb.DuckDBPyConnection, wanted: Snapshot
 ) -> Iterator[Sequence[Row]]:
-    features = {column.name: column for column in _values(deployment.contracts[FEATURES])}
+    features = {column.name: column for column in deployment.contracts[FEATURES].values}
     of_features = _json([features[name] for name in wanted.features], "features")
     of_score, joined = "NULL", ""
     if wanted.scores is not None:
         of_score = (
-            f"CASE WHEN scores.user_id IS NOT NULL THEN {_json(_values(deployment.contracts[SCORES]), 'scores')} END"
+            f"CASE WHEN scores.user_id IS NOT NULL THEN {_json(deployment.contracts[SCORES].values, 'scores')} END"
         )
         joined = (
             f"LEFT JOIN {qualified(SCORES)} AS scores ON scores.user_id = features.user_id AND scores.as_of_date = $day"
@@ -148,10 +144,6 @@ def _value(column: Column, name: str) -> str:
     if column.kind is Kind.NUMBER:
         return f"CASE WHEN isfinite({name}) THEN {name} END"
     return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%fZ')" if column.kind is Kind.INSTANT else name
-
-
-def _named(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _is(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from churn_assets.assets.online_step import ONLINE_STORE, publish_online
 from churn_assets.assets.scoring_steps import SCORES
 from churn_assets.assets.step import Deployment
 from churn_assets.online.store import open_store
+from churn_assets.serving_settings import SQLITE
 from churn_assets.training.write import FEATURES
 
 DESCRIPTION = """Features and scores of the newest day, where `churn-assets serve` finds single users.
@@ -24,7 +25,7 @@ def build_online_store(deployment: Deployment) -> AssetsDefinition:
         description=DESCRIPTION,
         group_name="serving",
         owners=OWNERS,
-        kinds={"redis" if deployment.settings.serving.store.startswith(("redis", "unix")) else "sqlite"},
+        kinds={"sqlite" if deployment.settings.serving.store == SQLITE else "redis"},
         backfill_policy=BackfillPolicy.single_run(),
     )
     def online_store(context: AssetExecutionContext) -> MaterializeResult[None]:

@@ -32,8 +32,7 @@ class Served:
 
 
 def served_step(settings: Settings) -> Step:
-    contract = contracts(settings)[FEATURES]
-    features = tuple(column for column in contract.columns if column.name not in contract.key)
+    features = contracts(settings)[FEATURES].values
     return Step(
         name=CONSISTENCY,
         description="Sampled vectors that a service gave out, compared with the table. Computed again when more were given out.",

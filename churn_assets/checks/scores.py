@@ -134,10 +134,7 @@ def _stable(stored: Stored, days: DayRange) -> Mapping[date, Verdict]:
     found = {}
     for day, figures in stored.by_day(query, days).items():
         moved = figures.pop("moved") or []
-        more = f" and {len(moved) - NAMED} more" if len(moved) > NAMED else ""
-        why = (
-            f"the scored users are another population than the model was fitted on in {', '.join(moved[:NAMED])}{more}"
-        )
+        why = f"the scored users are another population than the model was fitted on in {first_few(moved, NAMED)}"
         found[day] = Verdict(False, {**figures, WHY: why}) if moved else Verdict(True, figures)
     return found
 

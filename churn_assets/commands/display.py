@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -159,14 +159,16 @@ def show_reasons(todo: Plan) -> None:
         console.print(escape(sentence), soft_wrap=True)
 
 
-def show_unclaimed(deployment: Deployment) -> bool:
-    """What was delivered and no run looks at; whether there is any."""
+def show_unclaimed(deployment: Deployment) -> None:
+    """What was delivered and no run looks at."""
     from churn_assets.landing.unclaimed import sentences
 
-    overlooked = list(sentences(deployment.settings))
-    for sentence in overlooked:
+    show_warnings(sentences(deployment.settings))
+
+
+def show_warnings(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
         console.print(f"[yellow]{escape(sentence)}[/yellow]", soft_wrap=True)
-    return bool(overlooked)
 
 
 def show_errors(sentences: Sequence[str]) -> None:

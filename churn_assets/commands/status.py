@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from churn_assets.commands.display import console, shortened, show_failing, show_reasons, table
+from churn_assets.commands.display import console, shortened, show_failing, show_reasons, show_warnings, table
 from churn_assets.commands.options import pass_deployment
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def _show(standing: Standing) -> None:
     for sentence in shortened(standing.plan.impossible):
         console.print(f"[yellow]{escape(sentence)}[/yellow]")
     show_failing(standing.failing)
-    for sentence in (*standing.unclaimed, *([standing.behind] if standing.behind else [])):
-        console.print(f"[yellow]{escape(sentence)}[/yellow]", soft_wrap=True)
+    show_warnings(filter(None, (*standing.unclaimed, standing.behind)))
     if standing.next_command:
         console.print(f"Next: {standing.next_command}")
     elif standing.is_well:

@@ -51,6 +51,10 @@ class Column:
     """Says where a row came from, not what it says: left out of the content hash."""
 
     @property
+    def description_with_unit(self) -> str:
+        return self.description + (f" [{self.unit}]" if self.unit else "")
+
+    @property
     def dtype(self) -> Any:
         return self.kind.dtype(self.nullable)
 
@@ -78,6 +82,11 @@ class Contract:
     @property
     def column_names(self) -> list[str]:
         return [column.name for column in self.columns]
+
+    @property
+    def values(self) -> tuple[Column, ...]:
+        """The columns but for the key."""
+        return tuple(column for column in self.columns if column.name not in self.key)
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)

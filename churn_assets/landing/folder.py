@@ -159,13 +159,18 @@ def has_delivery(folder: Path) -> bool:
 
 
 def landing_fingerprint(landing_dir: Path) -> str:
+    """That of every landing day's folder."""
+    days = (folder for source in SOURCES for folder in sorted((landing_dir / source).glob("date=*")))
+    return fingerprint(days, landing_dir)
+
+
+def fingerprint(folders: Iterable[Path], landing_dir: Path) -> str:
     """Changes whenever a file comes, goes or is written to. Looks at names, sizes and times, and opens nothing."""
     digest = hashlib.blake2b(digest_size=16)
-    for source in SOURCES:
-        for folder in sorted((landing_dir / source).glob("date=*")):
-            for path in sorted(path for path in folder.iterdir() if not is_marker(path.name)):
-                status = path.stat()
-                digest.update(
-                    f"{path.relative_to(landing_dir)}\t{status.st_size}\t{status.st_mtime_ns}\t{status.st_ctime_ns}\n".encode()
-                )
+    for folder in filter(Path.is_dir, folders):
+        for path in sorted(path for path in folder.iterdir() if not is_marker(path.name)):
+            status = path.stat()
+            digest.update(
+                f"{path.relative_to(landing_dir)}\t{status.st_size}\t{status.st_mtime_ns}\t{status.st_ctime_ns}\n".encode()
+            )
     return digest.hexdigest()

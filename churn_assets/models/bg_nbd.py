@@ -50,7 +50,7 @@ class BgNbd:
 
     @classmethod
     def fitted(cls, comings: Comings) -> BgNbd:
-        """The parameters of largest likelihood. Raises ChurnError where nobody came again, of which nothing can be learned."""
+        """The parameters of largest likelihood. Raises ChurnError where nobody came again: then there is nothing to learn from."""
         from scipy.optimize import minimize
 
         if not (comings.repeats > 0).any():

@@ -49,7 +49,7 @@ class Calibration:
         seen = log_odds(score) if self.of_probabilities else score
         from scipy.special import expit
 
-        # Far from what was seen it would be 0 or 1, of which nobody is sure.
+        # Far from what was seen it would be 0 or 1, and nobody is that sure.
         return np.asarray(np.clip(expit(self.slope * seen + self.intercept), FURTHEST, 1 - FURTHEST), dtype="float64")
 
     def as_json(self) -> dict[str, Any]:

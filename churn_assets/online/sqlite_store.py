@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from churn_assets.errors import ChurnError
-from churn_assets.online.store import Row, Snapshot, UserId, Vector, checksum_of, damaged_store, unfinished_at
+from churn_assets.files import written_beside
+from churn_assets.online.store import Row, Snapshot, UserId, Vector, checksum_of, damaged_store
 
 AT_ONCE = 500
 """Users of one query: SQLite limits its parameters."""
@@ -57,7 +58,7 @@ class SqliteStore:
             return opened.snapshot, [found.get(user) for user in users]
 
     def replace(self, snapshot: Snapshot, batches: Iterable[Sequence[Row]]) -> None:
-        with self._beside() as (beside, connection):
+        with self._written_anew() as connection:
             connection.execute("BEGIN")
             kind = "INTEGER" if snapshot.id_type == "integer" else "TEXT"
             columns = f"user_id {kind} PRIMARY KEY, features TEXT NOT NULL, score TEXT, checksum INTEGER NOT NULL"
@@ -66,7 +67,8 @@ class SqliteStore:
             for rows in batches:
                 checked = ((*row, checksum_of(*row)) for row in rows)
                 connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?)", checked)
-            self._finish(beside, connection, snapshot)
+            connection.execute("INSERT INTO snapshot VALUES (?)", [snapshot.as_json()])
+            connection.execute("COMMIT")
 
     def remove(self, users: Sequence[UserId]) -> int:
         """The file is written anew without them: rows that were deleted would stay in its free pages."""
@@ -74,14 +76,15 @@ class SqliteStore:
         known = [user for user, vector in zip(users, found[1], strict=True) if vector] if found else []
         if not found or not known:
             return 0
-        with self._beside() as (beside, connection):
+        left = replace(found[0], users=found[0].users - len(known))
+        with self._written_anew() as connection:
             with closing(sqlite3.connect(self._uri(self.path), uri=True)) as old:
                 old.backup(connection)
             connection.execute("BEGIN")
             connection.executemany("DELETE FROM users WHERE user_id = ?", [(user,) for user in known])
-            connection.execute("DELETE FROM snapshot")
-            left = replace(found[0], users=found[0].users - len(known))
-            self._finish(beside, connection, left, vacuum=True)
+            connection.execute("UPDATE snapshot SET json = ?", [left.as_json()])
+            connection.execute("COMMIT")
+            connection.execute("VACUUM")
         return len(known)
 
     def _current(self) -> _Opened | None:
@@ -109,33 +112,16 @@ class SqliteStore:
         return f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
 
     @contextmanager
-    def _beside(self) -> Iterator[tuple[Path, sqlite3.Connection]]:
-        beside = unfinished_at(self.path)
-        with self._failing_in_words():
-            beside.unlink(missing_ok=True)
-            try:
-                with closing(sqlite3.connect(beside, isolation_level=None)) as connection:
-                    # Until it is in its place, the file is nobody's: what a kill leaves is removed.
-                    connection.execute("PRAGMA journal_mode = OFF")
-                    connection.execute("PRAGMA synchronous = OFF")
-                    yield beside, connection
-            finally:
-                beside.unlink(missing_ok=True)
-
-    def _finish(
-        self, beside: Path, connection: sqlite3.Connection, snapshot: Snapshot, *, vacuum: bool = False
-    ) -> None:
-        connection.execute("INSERT INTO snapshot VALUES (?)", [snapshot.as_json()])
-        connection.execute("COMMIT")
-        if vacuum:
-            connection.execute("VACUUM")
-        connection.close()
-        handle = os.open(beside, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        beside.replace(self.path)
+    def _written_anew(self) -> Iterator[sqlite3.Connection]:
+        """To a file that takes the place of this one once it is closed. Until then it is nobody's, so that no step of it need be safe."""
+        with (
+            self._failing_in_words(),
+            written_beside(self.path) as beside,
+            closing(sqlite3.connect(beside, isolation_level=None)) as connection,
+        ):
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            yield connection
 
     @contextmanager
     def _failing_in_words(self) -> Iterator[None]:

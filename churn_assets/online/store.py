@@ -17,6 +17,7 @@ from zlib import crc32
 from filelock import FileLock, Timeout
 
 from churn_assets.errors import ChurnError
+from churn_assets.files import unfinished_at
 from churn_assets.serving_settings import SQLITE
 from churn_assets.settings import Settings
 
@@ -142,11 +143,6 @@ def open_store(settings: Settings) -> Store:
     from churn_assets.online.redis_store import RedisStore
 
     return RedisStore(serving.store, serving.key_prefix)
-
-
-def unfinished_at(path: Path) -> Path:
-    """Where a file is written before it takes its place."""
-    return path.with_name(f".{path.name}.new")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The application: routes, what they say of themselves in OpenAPI, and errors in one sentence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from churn_assets import __version__
 from churn_assets.assets.online_step import what_is_wrong
+from churn_assets.assets.scoring_steps import SCORES
 from churn_assets.assets.step import Deployment
 from churn_assets.contracts import Column, Kind
 from churn_assets.errors import ChurnError
@@ -246,26 +248,23 @@ def _models(deployment: Deployment) -> tuple[type[BaseModel], type[BaseModel]]:
         "is_stale": (bool, Field(description="Whether the values are older than serving.stale_after_days")),
     }
     tables = deployment.contracts
-    values = create_model("FeatureValues", **_fields(tables[FEATURES].columns, {*tables[FEATURES].key}))
+    values = create_model("FeatureValues", **_fields(tables[FEATURES].values))
     reason = create_model("Reason", subject=(str, ...), effect=(float, ...))
-    scores = [column for column in tables["churn_scores"].columns if not column.name.startswith(("reason_", "effect_"))]
-    of_score = {
-        name: (kind | None, field) for name, (kind, field) in _fields(scores, {*tables["churn_scores"].key}).items()
-    }
+    scores = [column for column in tables[SCORES].values if not column.name.startswith(("reason_", "effect_"))]
+    of_score = _fields([replace(column, nullable=True) for column in scores])  # Of who is not at risk.
     return (
         create_model("Features", **common, features=(values, ...)),
-        create_model("Score", **common, is_at_risk=(bool, ...), **of_score, reasons=(list[reason], ...)),  # type: ignore[valid-type, call-overload]
+        create_model("Score", **common, is_at_risk=(bool, ...), **of_score, reasons=(list[reason], ...)),  # type: ignore[valid-type]
     )
 
 
-def _fields(columns: Sequence[Column], key: set[str]) -> dict[str, Any]:
+def _fields(columns: Iterable[Column]) -> dict[str, Any]:
     return {
         column.name: (
             TYPES.get(column.kind, str) | None if column.nullable else TYPES.get(column.kind, str),
-            Field(description=column.description + (f" [{column.unit}]" if column.unit else "")),
+            Field(description=column.description_with_unit),
         )
         for column in columns
-        if column.name not in key
     }
 
 

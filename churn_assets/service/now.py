@@ -23,17 +23,14 @@ class Now(BaseModel):
     user_id: int | str
     as_of_date: str = Field(description="Today, of the deployment's zone")
     settled_until: str = Field(description="The last published day")
-    arrived_until: str | None = Field(
-        description="The last day since, of which a file was read; null: nothing has arrived"
-    )
+    arrived_until: str | None = Field(description="The last day since whose files were read; null: nothing has arrived")
     features: dict[str, Any]
 
 
 class FeaturesNow:
     def __init__(self, deployment: Deployment, today: Callable[[], date]) -> None:
-        contract = deployment.contracts[FEATURES]
         self._arrived, self._today = ArrivedFeatures(deployment), today
-        self._columns = [column for column in contract.columns if column.name not in contract.key]
+        self._columns = deployment.contracts[FEATURES].values
 
     def of(self, users: Sequence[UserId]) -> list[dict[str, Any] | None]:
         """Of each user; None for one nobody knows yet. Raises ChurnError."""

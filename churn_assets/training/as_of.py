@@ -43,9 +43,7 @@ def features_as_of(entities: pd.DataFrame, data: Path | str | None = None, settl
     """
     settings = Settings.load(data)
     contract = contracts(settings)[FEATURES]
-    features = tuple(
-        Column(c.name, c.kind, c.description, nullable=True) for c in contract.columns if c.name not in contract.key
-    )
+    features = tuple(Column(c.name, c.kind, c.description, nullable=True) for c in contract.values)
     if missing := [name for name in ("user_id", "time") if name not in entities.columns]:
         raise ChurnError(f"The entities have no column {' and '.join(missing)}; they need user_id and time.")
     if taken := [name for name in entities.columns if name in {contract.day, *(c.name for c in features)}]:

@@ -8,34 +8,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
 from textwrap import dedent
 from zoneinfo import ZoneInfo
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churn_assets.calendar import DayRange, RowCounts, chunks
+from churn_assets.calendar import ONE_DAY, DayRange
 from churn_assets.contracts import Column, Contract, Kind, contracts
 from churn_assets.errors import ChurnError
-from churn_assets.files import replace_content
+from churn_assets.files import replace_content, written_beside
 from churn_assets.product import Product
 from churn_assets.settings import Settings
 from churn_assets.training.as_of import features_as_of
 from churn_assets.training.write import FEATURES
-from churn_assets.warehouse import Ledger, Warehouse, read_days
+from churn_assets.warehouse import Warehouse
+from churn_assets.warehouse.export import published_blocks
 from churn_assets.warehouse.frames import arrow_schema, to_arrow
-from churn_assets.warehouse.older import refuse_older
 
 KNOWN_AT = "known_at"
 DATA, STORE_FILE, DEFINITIONS = "user_features.parquet", "feature_store.yaml", "features.py"
-ONE_DAY, ONE_HOUR = timedelta(days=1), timedelta(hours=1)
 TTL = ONE_DAY - timedelta(microseconds=1)
 TYPES = {
     Kind.INTEGER: "Int64",
@@ -153,35 +150,19 @@ def known_at(day: date, settings: Settings) -> list[datetime]:
 
 
 def _write_rows(settings: Settings, contract: Contract, path: Path, days: DayRange) -> Exported:
+    schema, rows = arrow_schema(contract).append(pa.field(KNOWN_AT, pa.timestamp("us", tz="UTC"))), 0
     with Warehouse(settings.warehouse_path, settings.lock_timeout_seconds).reading() as connection:
-        ledger = Ledger.read(connection, [FEATURES])
-        published = [day for day in sorted(ledger.of(FEATURES)) if day in days]
-        if not published:
-            raise ChurnError(f"{FEATURES} is not published on {days}; 'churn-assets status' says on which days it is.")
-        refuse_older(connection, contract, days=days)
-        span = DayRange(published[0], published[-1])
-        counts = RowCounts(span.first, (ledger.rows(FEATURES, day) for day in span))
-        unfinished, rows = path.with_name(f".{path.name}.new"), 0
-        schema = arrow_schema(contract).append(pa.field(KNOWN_AT, pa.timestamp("us", tz="UTC")))
-        try:
-            with pq.ParquetWriter(unfinished, schema) as writer:
-                for block in chunks(span, settings.block_rows, counts):
-                    for table in _known(connection, settings, contract, block):
-                        writer.write_table(table.cast(schema))
-                        rows += len(table)
-            unfinished.replace(path)
-        finally:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+        published, blocks = published_blocks(connection, contract, days, settings.block_rows)
+        with written_beside(path) as unfinished, pq.ParquetWriter(unfinished, schema) as writer:
+            for frame in blocks:
+                for table in _known(settings, contract, frame):
+                    writer.write_table(table.cast(schema))
+                    rows += len(table)
     return Exported(rows, len(published), known_at(published[-1], settings)[0])
 
 
-def _known(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, contract: Contract, block: DayRange
-) -> Iterator[pa.Table]:
-    """Rows of some days in order, those left out that `features_as_of` does not know at their time."""
-    frame = read_days(connection, contract, block)
-    frame = frame.sort_values([contract.day, "user_id"], ignore_index=True)
+def _known(settings: Settings, contract: Contract, frame: pd.DataFrame) -> Iterator[pa.Table]:
+    """Those rows of some days that `features_as_of` knows at their time."""
     frame = frame[_is_known(settings, contract, frame)]
     times = {day: known_at(day.date(), settings) for day in frame[contract.day].unique()}
     for number in range(max(map(len, times.values()), default=0)):
